@@ -1,0 +1,2 @@
+//! rbpftool
+fn main() {}
