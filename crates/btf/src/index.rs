@@ -1,0 +1,340 @@
+//! From a name to the types that have it.
+//!
+//! One look-up costs least without any index: find the bytes in the string section, then
+//! compare the name offset of every record with what was found. From the second look-up on
+//! an index pays: none but a check when the types are sorted by name (kernels from 7.0 on),
+//! else a hash table of 8 bytes per type.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::raw::cursor::word;
+use crate::{Btf, Kind, TypeId};
+
+/// Blobs with fewer types than this are indexed at the first look-up.
+const SMALL: usize = 512;
+/// Neighbours compared before the whole blob is checked for being sorted.
+const SAMPLES: usize = 16;
+/// End of a chain.
+const END: u32 = u32::MAX;
+
+/// What is known so far about the names of one blob's own types.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    asked: AtomicBool,
+    index: OnceLock<Index>,
+}
+
+#[derive(Debug)]
+enum Index {
+    /// From position `first` on, own types have names, in ascending order.
+    Sorted {
+        first: usize,
+    },
+    Hashed(Chains),
+}
+
+/// Own types in buckets by the hash of their names, ascending in each bucket.
+#[derive(Debug)]
+struct Chains {
+    /// First position of each bucket; a power of two of them.
+    heads: Vec<u32>,
+    /// The next position in the bucket of each position.
+    next: Vec<u32>,
+}
+
+impl Btf<'_> {
+    /// The types of that name, each blob's in ascending order: own first, then the base's.
+    /// Nothing has the empty name.
+    pub fn find_by_name<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = TypeId> + use<'s> {
+        let own = (!name.is_empty() && !name.contains(&0)).then_some(self);
+        core::iter::successors(own, |btf| btf.base()).flat_map(move |btf| btf.find_own(name))
+    }
+
+    /// The first type of that name and kind, own before base.
+    #[doc(alias = "btf__find_by_name_kind")]
+    pub fn find_by_name_kind(&self, name: &[u8], kind: Kind) -> Option<TypeId> {
+        self.find_by_name(name)
+            .find(|id| self.record(*id).is_ok_and(|r| r.kind() == kind))
+    }
+
+    /// One answer per query, `None` as kind for "any": the first match, as
+    /// [`find_by_name_kind`](Self::find_by_name_kind).
+    pub fn find_many(&self, queries: &[(&[u8], Option<Kind>)]) -> Vec<Option<TypeId>> {
+        if queries.len() > 1 {
+            for btf in core::iter::successors(Some(self), |btf| btf.base()) {
+                btf.names().asked.store(true, Ordering::Relaxed);
+            }
+        }
+        queries
+            .iter()
+            .map(|(name, kind)| match kind {
+                Some(kind) => self.find_by_name_kind(name, *kind),
+                None => self.find_by_name(name).next(),
+            })
+            .collect()
+    }
+
+    /// This blob's own types of that name.
+    fn find_own<'s>(&'s self, name: &'s [u8]) -> Matches<'s> {
+        let names = self.names();
+        let repeated = names.asked.swap(true, Ordering::Relaxed);
+        let walk = match names.index.get() {
+            None if !repeated && self.offsets().len() > SMALL => Walk::Linear {
+                offsets: self.string_offsets(name),
+                at: 0,
+            },
+            index => {
+                match index.unwrap_or_else(|| names.index.get_or_init(|| self.build_index())) {
+                    Index::Sorted { first } => {
+                        let own = self.offsets().len() - 1;
+                        let at = partition(*first, own, |at| self.own_name(at) < name);
+                        Walk::Sorted { at }
+                    }
+                    Index::Hashed(chains) => Walk::Chain {
+                        next: &chains.next,
+                        at: chains.head(name),
+                    },
+                }
+            }
+        };
+        Matches {
+            btf: self,
+            name,
+            walk,
+        }
+    }
+
+    /// Name of the own type at `position`; empty without one.
+    fn own_name(&self, position: usize) -> &[u8] {
+        match self.own_name_off(position) {
+            0 => b"",
+            off => self.str_at(off).unwrap_or_default(),
+        }
+    }
+
+    #[inline]
+    fn own_name_off(&self, position: usize) -> u32 {
+        let start = self
+            .offsets()
+            .get(position)
+            .map_or(usize::MAX, |off| *off as usize);
+        word(self.endian(), self.data(), start)
+    }
+
+    /// Every string offset, own or of a base, at which exactly `name` stands, ascending.
+    fn string_offsets(&self, name: &[u8]) -> Vec<u32> {
+        let mut needle = Vec::with_capacity(name.len() + 1);
+        needle.extend_from_slice(name);
+        needle.push(0);
+        let finder = memchr::memmem::Finder::new(&needle);
+        let mut found = Vec::new();
+        for btf in core::iter::successors(Some(self), |btf| btf.base()) {
+            let start = btf.strings_start();
+            let own = finder.find_iter(btf.strings());
+            found.extend(own.filter_map(|at| u32::try_from(start + at as u64).ok()));
+        }
+        found.sort_unstable();
+        found
+    }
+
+    #[cold]
+    fn build_index(&self) -> Index {
+        match self.sorted_from() {
+            Some(first) => Index::Sorted { first },
+            None => Index::Hashed(Chains::build(self)),
+        }
+    }
+
+    /// The position from which on types have names, when they are sorted by name.
+    fn sorted_from(&self) -> Option<usize> {
+        let own = self.offsets().len() - 1;
+        let step = (own / SAMPLES).max(1);
+        let in_order = |at: usize| self.own_name(at) <= self.own_name(at + 1);
+        if !(0..own.saturating_sub(1)).step_by(step).all(in_order) {
+            return None;
+        }
+        let mut last: &[u8] = b"";
+        let mut first = own;
+        for at in 0..own {
+            let name = self.own_name(at);
+            if name < last {
+                return None;
+            }
+            if last.is_empty() && !name.is_empty() {
+                first = at;
+            }
+            last = name;
+        }
+        Some(first)
+    }
+}
+
+/// First position in `low..high` for which `before` is false.
+fn partition(mut low: usize, mut high: usize, before: impl Fn(usize) -> bool) -> usize {
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+/// The own types of one blob that have one name.
+struct Matches<'s> {
+    btf: &'s Btf<'s>,
+    name: &'s [u8],
+    walk: Walk<'s>,
+}
+
+enum Walk<'s> {
+    Linear { offsets: Vec<u32>, at: usize },
+    Sorted { at: usize },
+    Chain { next: &'s [u32], at: u32 },
+}
+
+impl Matches<'_> {
+    fn next_position(&mut self) -> Option<usize> {
+        let btf = self.btf;
+        match &mut self.walk {
+            Walk::Linear { offsets, at } => {
+                let (first, last) = (*offsets.first()?, *offsets.last()?);
+                let starts = btf.offsets().split_last()?.1.get(*at..)?;
+                let hit = starts.iter().position(|start| {
+                    let off = word(btf.endian(), btf.data(), *start as usize);
+                    off >= first && off <= last && offsets.binary_search(&off).is_ok()
+                })?;
+                let found = *at + hit;
+                *at = found + 1;
+                Some(found)
+            }
+            Walk::Sorted { at } => {
+                let found = *at;
+                *at += 1;
+                let there = found < btf.offsets().len() - 1 && btf.own_name(found) == self.name;
+                there.then_some(found)
+            }
+            Walk::Chain { next, at } => loop {
+                if *at == END {
+                    return None;
+                }
+                let found = *at as usize;
+                *at = next.get(found).copied().unwrap_or(END);
+                if btf.own_name(found) == self.name {
+                    return Some(found);
+                }
+            },
+        }
+    }
+}
+
+impl Iterator for Matches<'_> {
+    type Item = TypeId;
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "positions are ids less the first"
+    )]
+    fn next(&mut self) -> Option<TypeId> {
+        self.next_position()
+            .map(|at| TypeId(self.btf.start_id() + at as u32))
+    }
+}
+
+impl Chains {
+    /// Built from the last type to the first, so that the lower id comes first in a bucket.
+    fn build(btf: &Btf<'_>) -> Self {
+        let starts = btf
+            .offsets()
+            .split_last()
+            .map_or(&[][..], |(_, starts)| starts);
+        let mut next = vec![END; starts.len()];
+        let mut heads = vec![END; starts.len().next_power_of_two()];
+        let mask = heads.len() - 1;
+        let (own, first_own) = (btf.strings(), btf.strings_start());
+        let (data, endian) = (btf.data(), btf.endian());
+        for (at, (start, link)) in starts.iter().zip(&mut next).enumerate().rev() {
+            let off = word(endian, data, *start as usize);
+            if off == 0 {
+                continue;
+            }
+            let hash = match u64::from(off).checked_sub(first_own).map(usize::try_from) {
+                Some(Ok(off)) => hash(own.get(off..).unwrap_or_default()),
+                _ => hash(btf.str_at(off).unwrap_or_default()),
+            };
+            if let Some(head) = heads.get_mut(hash & mask) {
+                *link = *head;
+                #[expect(clippy::cast_possible_truncation, reason = "fewer types than ids")]
+                {
+                    *head = at as u32;
+                }
+            }
+        }
+        Self { heads, next }
+    }
+
+    fn head(&self, name: &[u8]) -> u32 {
+        let mask = self.heads.len() - 1;
+        self.heads.get(hash(name) & mask).copied().unwrap_or(END)
+    }
+}
+
+/// Hash of the bytes up to NUL, or all of them. Eight at a time; not keyed, because a bucket
+/// that a hostile blob fills costs no more than a search without index.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the upper half folded down"
+)]
+fn hash(mut bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES << 7;
+    let mut hash = 0u64;
+    loop {
+        let chunk = if let Some((chunk, rest)) = bytes.split_first_chunk::<8>() {
+            bytes = rest;
+            u64::from_le_bytes(*chunk)
+        } else {
+            let mut last = [0; 8];
+            for (to, from) in last.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            u64::from_le_bytes(last)
+        };
+        // The lowest set bit is the top one of the first NUL byte.
+        let nul = chunk.wrapping_sub(ONES) & !chunk & HIGHS;
+        let keep = (nul & nul.wrapping_neg()) >> 7;
+        let word = chunk & keep.wrapping_sub(1);
+        hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if nul != 0 {
+            return (hash ^ hash >> 32) as usize;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hash_ends_at_nul_or_at_the_end() {
+        for len in 0..40 {
+            let name = vec![b'x'; len];
+            let mut more = name.clone();
+            more.extend_from_slice(b"\0something else that does not count");
+            assert_eq!(hash(&name), hash(&more), "{len}");
+            assert_ne!(hash(&name), hash(&[&name[..], b"y"].concat()), "{len}");
+        }
+    }
+
+    #[test]
+    fn partition_is_the_first_not_before() {
+        let sorted = [1, 3, 3, 5];
+        for (wanted, at) in [(0, 0), (1, 0), (2, 1), (3, 1), (4, 3), (6, 4)] {
+            assert_eq!(partition(0, 4, |i| sorted[i] < wanted), at);
+        }
+    }
+}
