@@ -1,0 +1,111 @@
+//! A mount and a network namespace of our own, with bpffs and tracefs in it.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+
+/// Is the effective user root?
+#[must_use]
+pub fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+}
+
+/// `CAP_BPF`
+const CAP_BPF: u32 = 39;
+/// `CAP_SYS_ADMIN`
+const CAP_SYS_ADMIN: u32 = 21;
+
+/// Is the capability with this number in the effective set?
+#[must_use]
+pub fn has_capability(number: u32) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return false;
+    };
+    status
+        .lines()
+        .find_map(|l| l.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .is_some_and(|set| set >> number & 1 == 1)
+}
+
+/// The namespaces this process has moved to; undone when the process ends.
+#[derive(Debug)]
+pub struct Private {
+    dir: tempfile::TempDir,
+    mounts: Vec<PathBuf>,
+}
+
+impl Private {
+    /// Moves this process into namespaces of its own.
+    ///
+    /// Call it before any thread is started: only the calling thread moves,
+    /// and later threads are born where it is.
+    ///
+    /// # Errors
+    ///
+    /// A [`crate::Skip`] where this process may not do that.
+    pub fn enter() -> Result<Self> {
+        crate::requires!(
+            has_capability(CAP_SYS_ADMIN),
+            "needs root (CAP_SYS_ADMIN, to make namespaces)"
+        );
+        crate::requires!(
+            has_capability(CAP_BPF) || has_capability(CAP_SYS_ADMIN),
+            "needs root (CAP_BPF)"
+        );
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)
+            .context("make a mount and a network namespace")?;
+        let none: Option<&str> = None;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+            .context("make the mounts private")?;
+        let dir = tempfile::tempdir().context("make a directory to mount in")?;
+        let mut this = Self {
+            dir,
+            mounts: Vec::new(),
+        };
+        this.mount("bpf")?;
+        this.mount("tracefs")?;
+        Ok(this)
+    }
+
+    fn mount(&mut self, kind: &str) -> Result<()> {
+        let at = self.dir.path().join(kind);
+        std::fs::create_dir(&at).with_context(|| format!("create {}", at.display()))?;
+        let none: Option<&str> = None;
+        mount(Some(kind), &at, Some(kind), MsFlags::empty(), none)
+            .with_context(|| format!("mount {kind}"))?;
+        self.mounts.push(at);
+        Ok(())
+    }
+
+    /// The mount point of our own bpffs.
+    #[must_use]
+    pub fn bpffs(&self) -> PathBuf {
+        self.dir.path().join("bpf")
+    }
+
+    /// The mount point of our own tracefs.
+    #[must_use]
+    pub fn tracefs(&self) -> PathBuf {
+        self.dir.path().join("tracefs")
+    }
+
+    /// A plain directory that goes away with this.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // The namespace would take the mounts with it, but the directory
+        // under them can only be removed once they are gone.
+        for at in &self.mounts {
+            let _gone = umount2(at, MntFlags::MNT_DETACH);
+        }
+    }
+}

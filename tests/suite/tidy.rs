@@ -1,0 +1,48 @@
+//! The rules of the tree that no compiler checks.
+
+#[path = "tidy/commands.rs"]
+mod commands;
+#[path = "tidy/imports.rs"]
+mod imports;
+#[path = "tidy/tree.rs"]
+mod tree;
+#[path = "tidy/words.rs"]
+mod words;
+
+use std::process::ExitCode;
+
+use rbpftool_tests::Suite;
+
+fn main() -> ExitCode {
+    Suite::new("tidy")
+        .test(
+            "unsafe_stays_on_its_islands",
+            imports::unsafe_stays_on_its_islands,
+        )
+        .test(
+            "crates_depend_downwards_only",
+            imports::crates_depend_downwards_only,
+        )
+        .test("views_know_serde_only", imports::views_know_serde_only)
+        .test("libraries_never_print", imports::libraries_never_print)
+        .test("nothing_compiles_c", imports::nothing_compiles_c)
+        .test(
+            "every_command_has_a_struct_and_a_test",
+            commands::every_command_is_covered,
+        )
+        .test("documented_tasks_exist", commands::documented_tasks_exist)
+        .test(
+            "suites_and_fuzz_targets_are_declared",
+            commands::every_target_is_declared,
+        )
+        .test(
+            "golden_files_come_in_pairs",
+            commands::golden_files_come_in_pairs,
+        )
+        .test(
+            "no_machine_paths_or_hosts",
+            words::no_machine_paths_or_hosts,
+        )
+        .test("licences_are_there", words::licences_are_there)
+        .run()
+}
