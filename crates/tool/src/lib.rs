@@ -1,1 +1,119 @@
-//! rbpftool
+//! `rbpftool`: look at the kernel's BPF objects and change them, in the words that bpftool
+//! taught its users.
+//!
+//! A command goes through three steps, which are also the files of each noun: *gather* asks the
+//! kernel, *view* is plain data in the order of the JSON keys, *render* writes it as text or
+//! JSON. [`run`] is the whole program but for the process around it.
+
+pub mod cli;
+pub mod command;
+pub mod failure;
+pub mod handle;
+pub mod hints;
+pub mod holders;
+pub mod kernel;
+pub mod names;
+pub mod netdev;
+pub mod nouns;
+pub mod pins;
+pub mod procfs;
+pub mod render;
+pub mod words;
+pub mod xlated;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use command::{Context, Noun, unsupported};
+use failure::{Failure, Result};
+use kernel::Kernel;
+use render::Output;
+use words::{Words, shown};
+
+/// Runs one command line, the program's name included; the exit status comes back.
+pub fn run<W: Write>(args: &[OsString], stdout: W, stderr: &mut dyn Write) -> u8 {
+    let args = args.get(1..).unwrap_or_default();
+    let (line, parsed) = cli::parse(args);
+    let kernel = Kernel::default();
+    let mut output = Output::new(line.options.format, stdout, stderr);
+    let mut context = Context {
+        kernel: &kernel,
+        options: &line.options,
+        output: &mut output,
+        noun: None,
+    };
+    let result = parsed.and_then(|()| {
+        if line.options.help {
+            nouns::help::top(&mut context, Words::new(&[]))
+        } else if line.options.version {
+            nouns::version::run(&mut context, Words::new(&[]))
+        } else {
+            dispatch(&mut context, Words::new(&line.words))
+        }
+    });
+    let status = match &result {
+        Ok(()) => 0,
+        Err(failure) => report(&mut context, failure),
+    };
+    match output.finish() {
+        Ok(()) => status,
+        // the reader went away, or the disk is full: said where it still can be
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                drop(writeln!(stderr, "Error: {message}"));
+            }
+            status.max(failure.status())
+        }
+    }
+}
+
+/// Shows a failure in the output's format; its exit status comes back.
+fn report(context: &mut Context<'_, '_>, failure: &Failure) -> u8 {
+    let usage = context.noun.map_or(nouns::help::TOP, |noun| noun.usage);
+    match context.output.fail(failure, usage) {
+        Ok(()) => failure.status(),
+        Err(worse) => worse.status(),
+    }
+}
+
+/// What the first word may be, in the order in which prefixes are tried.
+enum First {
+    Noun(&'static Noun),
+    Run(fn(&mut Context<'_, '_>, Words<'_>) -> Result<()>),
+    Missing,
+}
+
+static FIRST_WORDS: [(&str, First); 15] = [
+    ("help", First::Run(nouns::help::top)),
+    ("batch", First::Run(nouns::batch::run)),
+    ("prog", First::Noun(&nouns::prog::NOUN)),
+    ("map", First::Noun(&nouns::map::NOUN)),
+    ("link", First::Noun(&nouns::link::NOUN)),
+    ("cgroup", First::Missing),
+    ("perf", First::Missing),
+    ("net", First::Missing),
+    ("feature", First::Missing),
+    ("btf", First::Noun(&nouns::btf::NOUN)),
+    ("gen", First::Missing),
+    ("struct_ops", First::Missing),
+    ("iter", First::Missing),
+    ("token", First::Missing),
+    ("version", First::Run(nouns::version::run)),
+];
+
+/// Runs the command that the words name.
+pub(crate) fn dispatch(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
+    context.noun = None;
+    let Some(word) = words.peek() else {
+        return nouns::help::top(context, words);
+    };
+    let Some((name, first)) = FIRST_WORDS.iter().find(|(name, _)| words.next_is(name)) else {
+        return Err(Failure::usage(format_args!("unknown command '{}'", shown(word))));
+    };
+    words.take("a command")?;
+    match first {
+        First::Noun(noun) => noun.run(context, words),
+        First::Run(run) => run(context, words),
+        First::Missing => Err(unsupported(name)),
+    }
+}

@@ -1,0 +1,197 @@
+//! Options and words: what was typed, before anything is looked up.
+//!
+//! Options may stand anywhere on the line, may be joined (`-jp`) and long ones may be shortened,
+//! as with GNU getopt. The scanning is lexopt's; the keyword grammar of the words is in
+//! [`crate::words`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::failure::{Failure, Result};
+use crate::render::Format;
+
+/// The command line, split.
+#[derive(Debug, Default)]
+pub struct CommandLine {
+    /// The options.
+    pub options: Options,
+    /// Everything that is not an option, in order.
+    pub words: Vec<OsString>,
+}
+
+/// The global options.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// `-j`, or `-p` which implies it.
+    pub format: Format,
+    /// `-f`: show where objects are pinned.
+    pub bpffs: bool,
+    /// `-d`: say more on stderr.
+    pub debug: bool,
+    /// `-V`.
+    pub version: bool,
+    /// `-h`.
+    pub help: bool,
+    /// `-B FILE`: the BTF that split BTF builds on.
+    pub base_btf: Option<PathBuf>,
+}
+
+const LONG: [(&str, char); 11] = [
+    ("json", 'j'),
+    ("help", 'h'),
+    ("pretty", 'p'),
+    ("version", 'V'),
+    ("bpffs", 'f'),
+    ("mapcompat", 'm'),
+    ("nomount", 'n'),
+    ("debug", 'd'),
+    ("use-loader", 'L'),
+    ("sign", 'S'),
+    ("base-btf", 'B'),
+];
+
+/// Splits the arguments after the program name.
+///
+/// The options come back even when the line is wrong, so that the error can be shown in the
+/// format that was asked for.
+pub fn parse(args: &[OsString]) -> (CommandLine, Result<()>) {
+    let mut line = CommandLine::default();
+    let result = fill(&mut line, args);
+    (line, result)
+}
+
+fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut signing = Signing::default();
+    while let Some(arg) = parser.next().map_err(wrong)? {
+        let short = match arg {
+            lexopt::Arg::Value(word) => {
+                line.words.push(word);
+                continue;
+            }
+            lexopt::Arg::Short(short) => short,
+            lexopt::Arg::Long(long) => long_option(long)?,
+        };
+        let options = &mut line.options;
+        match short {
+            'j' => options.format = options.format.max(Format::Json),
+            'p' => options.format = Format::Pretty,
+            'h' => options.help = true,
+            'V' => options.version = true,
+            'f' => options.bpffs = true,
+            'd' => options.debug = true,
+            'B' => options.base_btf = Some(parser.value().map_err(wrong)?.into()),
+            // Nothing is ever mounted without being asked, so there is nothing to switch off;
+            // and every ELF map definition that can be understood is accepted.
+            'n' | 'm' => {}
+            'L' => signing.loader = true,
+            'S' => signing.sign = true,
+            'k' | 'i' => {
+                parser.value().map_err(wrong)?;
+                signing.keys += 1;
+            }
+            other => return Err(unknown(&format!("-{other}"))),
+        }
+    }
+    signing.check()
+}
+
+/// The options of signed and loader-based loading: checked for sense, as bpftool does, before
+/// any command sees them.
+#[derive(Default)]
+struct Signing {
+    loader: bool,
+    sign: bool,
+    keys: u32,
+}
+
+impl Signing {
+    /// bpftool's -EINVAL.
+    const STATUS: u8 = 234;
+
+    fn check(&self) -> Result<()> {
+        if self.sign && self.keys < 2 {
+            return Err(Failure::new(
+                "-S (--sign) needs -i CERTIFICATE and -k PRIVATE_KEY",
+            )
+            .with_status(Self::STATUS));
+        }
+        if !self.sign && self.keys > 0 {
+            return Err(
+                Failure::new("-i and -k have a meaning only together with -S (--sign)")
+                    .with_status(Self::STATUS),
+            );
+        }
+        if self.sign || self.loader {
+            return Err(Failure::new(
+                "loading through a light-skeleton loader program is not supported yet",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn long_option(name: &str) -> Result<char> {
+    let mut candidates = LONG.iter().filter(|(long, _)| long.starts_with(name));
+    let exact = LONG.iter().find(|(long, _)| *long == name);
+    match (exact, candidates.next(), candidates.next()) {
+        (Some((_, short)), ..) | (None, Some((_, short)), None) => Ok(*short),
+        _ => Err(unknown(&format!("--{name}"))),
+    }
+}
+
+fn unknown(option: &str) -> Failure {
+    Failure::usage(format_args!(
+        "unrecognized option '{}'",
+        crate::render::escape::Escaped(option.as_bytes())
+    ))
+}
+
+fn wrong(error: lexopt::Error) -> Failure {
+    Failure::usage(crate::render::escape::Escaped(error.to_string().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(words: &[&str]) -> (CommandLine, Result<()>) {
+        let args: Vec<OsString> = words.iter().map(OsString::from).collect();
+        parse(&args)
+    }
+
+    #[test]
+    fn options_stand_anywhere_and_may_be_joined() {
+        let (line, result) = split(&["prog", "-jf", "show", "--pre", "-B", "x"]);
+        result.unwrap();
+        assert_eq!(line.words, ["prog", "show"]);
+        assert_eq!(line.options.format, Format::Pretty);
+        assert!(line.options.bpffs);
+        assert_eq!(line.options.base_btf.as_deref(), Some("x".as_ref()));
+    }
+
+    #[test]
+    fn pretty_wins_over_json_in_any_order() {
+        assert_eq!(split(&["-p", "-j"]).0.options.format, Format::Pretty);
+        assert_eq!(split(&["-j", "-p"]).0.options.format, Format::Pretty);
+    }
+
+    #[test]
+    fn wrong_options_keep_the_format() {
+        let (line, result) = split(&["-j", "-l"]);
+        assert_eq!(line.options.format, Format::Json);
+        assert_eq!(
+            result.unwrap_err().message().unwrap(),
+            "unrecognized option '-l'"
+        );
+        // "--" ends the options; an abbreviation must be unambiguous
+        assert_eq!(split(&["--", "-j"]).0.words, ["-j"]);
+        assert!(split(&["--b"]).1.is_err());
+    }
+
+    #[test]
+    fn keys_without_sign_are_refused() {
+        assert_eq!(split(&["-k", "a"]).1.unwrap_err().status(), 234);
+        assert_eq!(split(&["-S"]).1.unwrap_err().status(), 234);
+    }
+}

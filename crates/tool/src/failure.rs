@@ -1,0 +1,145 @@
+//! What a command ends with when it does not succeed: a message, maybe a hint, an exit status.
+
+use std::fmt;
+
+use bpfsys::SysError;
+
+/// The exit status bpftool uses for nearly every failure (-1).
+pub const FAILED: u8 = 255;
+
+/// A command that did not do what was asked.
+///
+/// The message says which object and what the kernel answered; the hint, where one is known,
+/// says what the user can do about it.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    hint: Option<String>,
+    status: u8,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Printed as `Error: …` or `{"error": …}`.
+    Message(anyhow::Error),
+    /// The command already showed what there is to see (a failed look-up, a failed batch line).
+    Shown,
+    /// The words on the command line fit no rule: show the usage of the noun.
+    Usage(String),
+    /// The reader of standard output went away: not an error.
+    BrokenPipe,
+}
+
+/// The result of everything in this crate that can fail.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure with the usual status 255.
+    pub fn new(message: impl fmt::Display) -> Self {
+        Self {
+            kind: Kind::Message(anyhow::anyhow!("{message}")),
+            hint: None,
+            status: FAILED,
+        }
+    }
+
+    /// `what` failed because of `cause`; the hint is derived from the kernel's answer.
+    pub fn because<E>(what: impl fmt::Display, cause: E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let hint = crate::hints::for_error(&cause);
+        Self {
+            kind: Kind::Message(anyhow::Error::new(cause).context(what.to_string())),
+            hint,
+            status: FAILED,
+        }
+    }
+
+    /// The words given do not form a command.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self {
+            kind: Kind::Usage(message.to_string()),
+            hint: None,
+            status: FAILED,
+        }
+    }
+
+    /// The output already says it; only the status is left to tell.
+    #[must_use]
+    pub fn shown(status: u8) -> Self {
+        Self {
+            kind: Kind::Shown,
+            hint: None,
+            status,
+        }
+    }
+
+    /// The same failure with another exit status.
+    #[must_use]
+    pub fn with_status(mut self, status: u8) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same failure with advice for the user.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The exit status, 0 when the reader of our output merely went away.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        match self.kind {
+            Kind::BrokenPipe => 0,
+            _ => self.status,
+        }
+    }
+
+    /// One line for the user, unless everything was already shown.
+    #[must_use]
+    pub fn message(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Message(error) => Some(format!("{error:#}")),
+            Kind::Usage(message) => Some(message.clone()),
+            Kind::Shown | Kind::BrokenPipe => None,
+        }
+    }
+
+    /// Advice, apart from the message.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Whether the usage of the noun should follow the message.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self.kind, Kind::Usage(_))
+    }
+}
+
+/// The exit status bpftool derives from a kernel error: -errno, cut to a byte.
+#[must_use]
+pub fn errno_status(error: &SysError) -> u8 {
+    error
+        .errno()
+        .and_then(|errno| u8::try_from(errno as i32 & 0xff).ok())
+        .map_or(FAILED, u8::wrapping_neg)
+}
+
+impl From<std::io::Error> for Failure {
+    /// Only for writing the output; other I/O says what it was doing with [`Failure::because`].
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self {
+                kind: Kind::BrokenPipe,
+                hint: None,
+                status: 0,
+            };
+        }
+        Self::because("cannot write the output", error)
+    }
+}

@@ -1,0 +1,93 @@
+//! `prog`: programs.
+
+pub mod act;
+pub mod args;
+pub mod dump;
+pub mod gather;
+mod text;
+pub mod view;
+
+use crate::command::{Command, Context, Noun};
+use crate::failure::Result;
+use crate::handle::ProgHandle;
+use crate::render::View;
+use crate::words::Words;
+
+/// The commands of `prog`; prefixes find the first that fits.
+pub static NOUN: Noun = Noun {
+    name: "prog",
+    commands: &[
+        Command::new("show", show),
+        Command::new("list", show),
+        Command::new("help", crate::nouns::help::of_noun),
+        Command::new("dump", dump::run),
+        Command::new("pin", act::pin),
+        Command::missing("load"),
+        Command::missing("loadall"),
+        Command::new("attach", act::attach),
+        Command::new("detach", act::detach),
+        Command::missing("tracelog"),
+        Command::new("run", act::run),
+        Command::missing("profile"),
+    ],
+    usage: "\
+Usage: rbpftool prog { show | list } [PROG]
+       rbpftool prog dump xlated PROG [{ file FILE | [opcodes] [linum] }]
+       rbpftool prog pin   PROG FILE
+       rbpftool prog attach PROG ATTACH_TYPE [MAP]
+       rbpftool prog detach PROG ATTACH_TYPE [MAP]
+       rbpftool prog run PROG \\
+                       data_in FILE \\
+                       [data_out FILE [data_size_out L]] \\
+                       [ctx_in FILE [ctx_out FILE [ctx_size_out M]]] \\
+                       [repeat N]
+       rbpftool prog help
+
+       MAP  := { id MAP_ID | name MAP_NAME | pinned FILE }
+       PROG := { id PROG_ID | tag PROG_TAG | name PROG_NAME | pinned FILE }
+       ATTACH_TYPE := { sk_msg_verdict | sk_skb_verdict | sk_skb_stream_verdict |
+                        sk_skb_stream_parser | flow_dissector }
+       OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} }
+",
+};
+
+fn show(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
+    let handle = match words.len() {
+        0 => None,
+        2 => Some(ProgHandle::parse(&mut words)?),
+        _ => return words.end(),
+    };
+    let progs = handle.map(|handle| handle.open_all()).transpose()?;
+    let mut gatherer = gather::Gatherer::new(
+        context.kernel,
+        context.options.bpffs,
+        context.value_style(),
+    );
+    let output = &mut *context.output;
+    let Some(progs) = progs else {
+        let mut count = 0_usize;
+        if output.is_json() {
+            let mut views = Vec::new();
+            gatherer.all(|view| {
+                views.push(view);
+                Ok(())
+            })?;
+            count = views.len();
+            output.show_all(&views)?;
+        } else {
+            gatherer.all(|view| {
+                count += 1;
+                Ok(view.text(output.text())?)
+            })?;
+        }
+        if count == 0 {
+            output.remark("no BPF programs are loaded");
+        }
+        return Ok(());
+    };
+    let views = progs
+        .iter()
+        .map(|prog| gatherer.prog(prog))
+        .collect::<Result<Vec<_>>>()?;
+    output.show_selected(&views)
+}

@@ -1,0 +1,111 @@
+//! Programs as text, laid out as bpftool does.
+
+use std::io::{self, Write};
+
+use super::view::{ProgHeader, ProgView, RunView};
+use crate::nouns::{NameOrNumber, holder_line, pinned_lines};
+use crate::render::View;
+use crate::render::hexdump;
+
+impl View for ProgHeader {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        header(self, None, out)
+    }
+}
+
+fn header(
+    header: &ProgHeader,
+    dev: Option<&crate::netdev::DevView>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    write!(out, "{}: ", header.id)?;
+    match &header.r#type {
+        NameOrNumber::Name(name) => write!(out, "{name}  ")?,
+        NameOrNumber::Number(number) => write!(out, "type {number}  ")?,
+    }
+    if let Some(name) = &header.name {
+        write!(out, "name {name}  ")?;
+    }
+    write!(out, "tag {}", header.tag)?;
+    if let Some(dev) = dev {
+        dev.text(out)?;
+    }
+    if header.gpl_compatible {
+        out.write_all(b"  gpl")?;
+    }
+    if let (Some(time), Some(count)) = (header.run_time_ns, header.run_cnt) {
+        write!(out, " run_time_ns {time} run_cnt {count}")?;
+    }
+    if let Some(misses) = header.recursion_misses {
+        write!(out, " recursion_misses {misses}")?;
+    }
+    out.write_all(b"\n")
+}
+
+impl View for ProgView {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        header(&self.header, self.dev.as_ref(), out)?;
+        if let (Some(loaded_at), Some(uid)) = (self.loaded_at, self.uid) {
+            writeln!(out, "\tloaded_at {}  uid {uid}", LocalTime(loaded_at))?;
+        }
+        write!(out, "\txlated {}B", self.bytes_xlated)?;
+        match self.bytes_jited {
+            Some(bytes) => write!(out, "  jited {bytes}B")?,
+            None => out.write_all(b"  not jited")?,
+        }
+        if let Some(bytes) = self.bytes_memlock {
+            write!(out, "  memlock {bytes}B")?;
+        }
+        if self.orphaned {
+            out.write_all(b"  orphaned")?;
+        }
+        for (n, id) in self.map_ids.iter().enumerate() {
+            out.write_all(if n == 0 { b"  map_ids " } else { b"," })?;
+            write!(out, "{id}")?;
+        }
+        pinned_lines(out, self.pinned.as_deref())?;
+        if let Some(id) = self.btf_id {
+            write!(out, "\n\tbtf_id {id}")?;
+        }
+        holder_line(out, &self.pids)?;
+        out.write_all(b"\n")?;
+        if let Some(entries) = self.metadata.entries() {
+            out.write_all(b"\tmetadata:")?;
+            for (name, value) in entries {
+                write!(out, "\n\t\t{name} = ")?;
+                value.write_compact(out)?;
+            }
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+}
+
+impl View for RunView {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        for bytes in [&self.data_out, &self.ctx_out].into_iter().flatten() {
+            hexdump::table(out, bytes)?;
+        }
+        let average = if self.average { " (average)" } else { "" };
+        writeln!(
+            out,
+            "Return value: {}, duration{average}: {}ns",
+            self.retval, self.duration
+        )
+    }
+}
+
+/// A time in the local zone, as `date +%FT%T%z` prints it; in seconds where it is out of range.
+struct LocalTime(i64);
+
+impl std::fmt::Display for LocalTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match jiff::Timestamp::from_second(self.0) {
+            Ok(time) => {
+                let zoned = time.to_zoned(jiff::tz::TimeZone::system());
+                zoned.strftime("%FT%T%z").fmt(f)
+            }
+            Err(_) => self.0.fmt(f),
+        }
+    }
+}
