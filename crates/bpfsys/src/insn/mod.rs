@@ -3,7 +3,32 @@
 //! Pure: nothing here asks the kernel. The layers, low to high:
 //!
 //! - [`Insn`]: one instruction slot as the kernel keeps it in memory.
+//! - [`opcode`]: what its bits mean.
+//! - [`stream`]: slots from and to bytes of either byte order.
+//! - [`asm`]: instructions from function calls, a builder with labels, and text.
+//! - [`disasm`]: the text that the kernel and bpftool give an instruction.
+//!
+//! Text goes both ways:
+//!
+//! ```
+//! use bpfsys::insn::{asm, disasm};
+//!
+//! let insns = asm::assemble("r0 = 2\nif r1 == 0x0 goto pc+1\nr0 = *(u32 *)(r1 +4)\nexit")?;
+//! let line = disasm::disasm_one(&insns, 2, &disasm::References);
+//! assert_eq!(line.text, "r0 = *(u32 *)(r1 +4)");
+//! # Ok::<(), asm::AsmError>(())
+//! ```
 
+pub mod asm;
+pub mod disasm;
+mod form;
+pub mod opcode;
+mod reg;
+pub mod stream;
+
+pub use opcode::{AluOp, AtomicOp, CallKind, Class, JmpOp, Operand, Pseudo, Size, Width};
+pub use reg::Reg;
+pub use stream::ByteOrder;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// One instruction slot, in the byte order of this host.
@@ -92,6 +117,13 @@ impl Insn {
     /// Changes the source register.
     pub const fn set_src(&mut self, src: u8) {
         *self = self.with_src(src);
+    }
+}
+
+/// One instruction is a stream of one slot; a 64-bit load is `[Insn; 2]`.
+impl AsRef<[Self]> for Insn {
+    fn as_ref(&self) -> &[Self] {
+        std::slice::from_ref(self)
     }
 }
 
