@@ -57,7 +57,7 @@ impl<'w> Output<'w> {
     pub fn new(format: Format, out: impl Write + 'w, errors: &'w mut dyn Write) -> Self {
         Self {
             format,
-            json: Json::new(Sink::new(out), format == Format::Pretty),
+            json: Json::new(Sink::new(out), format != Format::Json),
             errors,
             values: 0,
         }

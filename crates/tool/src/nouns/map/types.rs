@@ -1,0 +1,81 @@
+//! The BTF types of a map's keys and values.
+
+use std::sync::Arc;
+
+use bpfsys::uapi::info::MapInfo;
+use bpfsys::{BtfFd, BtfId};
+use btf::Btf;
+use btf::value::{Value, decode};
+
+use crate::failure::{Failure, Result};
+
+/// Where the kernel shows its own BTF.
+const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// How to read the bytes of a map.
+#[derive(Debug)]
+pub struct MapTypes {
+    btf: Btf<'static>,
+    key: Option<u32>,
+    value: u32,
+}
+
+impl MapTypes {
+    /// The types of a map; `None` when it was made without BTF.
+    pub fn load(info: &MapInfo) -> Result<Option<Self>> {
+        let key = Some(info.btf_key_type_id).filter(|id| *id != 0);
+        // values of struct_ops maps are described by the kernel's own BTF, or a module's
+        if info.btf_vmlinux_value_type_id != 0 {
+            return Ok(Some(Self {
+                btf: kernel_btf(info.btf_vmlinux_id)?,
+                key: None,
+                value: info.btf_vmlinux_value_type_id,
+            }));
+        }
+        if info.btf_value_type_id == 0 {
+            return Ok(None);
+        }
+        let fail = |cause| Failure::because(format_args!("failed to get BTF {}", info.btf_id), cause);
+        let Some(id) = BtfId::new(info.btf_id) else {
+            return Ok(None);
+        };
+        let data = BtfFd::by_id(id).and_then(|fd| fd.data()).map_err(fail)?;
+        let btf = Btf::parse(data).map_err(|error| {
+            Failure::because(format_args!("can't read BTF {}", info.btf_id), error)
+        })?;
+        Ok(Some(Self {
+            btf,
+            key,
+            value: info.btf_value_type_id,
+        }))
+    }
+
+    /// A key as its type says; `None` when keys have no type.
+    #[must_use]
+    pub fn key<'a>(&'a self, bytes: &'a [u8]) -> Option<Value<'a>> {
+        Some(decode(&self.btf, self.key?.into(), bytes))
+    }
+
+    /// A value as its type says.
+    #[must_use]
+    pub fn value<'a>(&'a self, bytes: &'a [u8]) -> Value<'a> {
+        decode(&self.btf, self.value.into(), bytes)
+    }
+}
+
+/// The kernel's BTF, or that of the module with this BTF id on top of it.
+fn kernel_btf(id: u32) -> Result<Btf<'static>> {
+    let data = std::fs::read(VMLINUX)
+        .map_err(|error| Failure::because(format_args!("can't read {VMLINUX}"), error))?;
+    let bad = |error| Failure::because("can't read the kernel's BTF", error);
+    let vmlinux = Btf::parse(data).map_err(bad)?;
+    let Some(id) = BtfId::new(id) else {
+        return Ok(vmlinux);
+    };
+    let fail = |cause| Failure::because(format_args!("failed to get BTF {id}"), cause);
+    let fd = BtfFd::by_id(id).map_err(fail)?;
+    if fd.info().map_err(fail)?.name == b"vmlinux" {
+        return Ok(vmlinux);
+    }
+    Btf::parse_split(fd.data().map_err(fail)?, Arc::new(vmlinux)).map_err(bad)
+}
