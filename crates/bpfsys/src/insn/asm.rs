@@ -24,7 +24,7 @@ use super::opcode::{
     AluOp, AtomicOp, CallKind, Class, JmpOp, MOV_CAST, Operand, Pseudo, SRC_K, SRC_X, Size, Width,
     alu as alu_bits, code, mode, split_imm64,
 };
-pub use super::reg::{R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Reg};
+pub use super::reg::{R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, Reg};
 use crate::uapi::helpers::HelperId;
 
 /// Packs a class, an operation and an operand: what arithmetic and comparisons share.

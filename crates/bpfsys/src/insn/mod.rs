@@ -23,6 +23,7 @@ pub mod asm;
 pub mod disasm;
 mod form;
 pub mod opcode;
+mod operation;
 mod reg;
 pub mod stream;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A register, so that a number is not taken for one by accident.
 ///
-/// Programs may name `r0` to `r10`; the field has room for 16, and listings
+/// Programs may name `r0` to `r11`; the field has room for 16, and listings
 /// show whatever is in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reg(u8);
@@ -42,6 +42,9 @@ registers! {
     R9 = 9;
     /// Frame pointer, read only.
     R10 = 10;
+    /// Base of the arguments after the fifth, for loads and stores only. Known to Linux 7.2.
+    #[doc(alias = "BPF_REG_PARAMS")]
+    R11 = 11;
 }
 
 impl Reg {
