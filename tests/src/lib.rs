@@ -8,6 +8,7 @@
 
 mod expected;
 mod fds;
+pub mod forge;
 mod ns;
 mod outcome;
 mod program;

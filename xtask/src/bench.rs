@@ -1,5 +1,93 @@
-//! bench placeholder
+//! `cargo xtask bench`: builds both sides, then lets `rbpf-bench` measure them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
 use crate::ctx::Ctx;
-pub(crate) fn task(_ctx: &Ctx, _args: &[String]) -> anyhow::Result<()> {
-    anyhow::bail!("not yet")
+use crate::{dist, oracle, run};
+
+pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
+    if !ctx.is_root {
+        bail!("needs root: the maps and programs that are listed must be made first");
+    }
+    let theirs = oracle::build(ctx, false).context("the reference bpftool")?;
+    println!("   building ours");
+    let ours = dist::build(ctx)?;
+    let lookup = lookup_example(ctx)?;
+    let lookup_c = lookup_c(ctx)?;
+    run::must(
+        &mut ctx.cargo(&[
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "rbpftool-tests",
+            "--bins",
+        ]),
+        &ctx.log("bench-build"),
+    )?;
+    machine();
+    let status = Command::new(ctx.target.join("release/rbpf-bench"))
+        .args(args)
+        .env("RBPFTOOL", ours)
+        .env("RBPF_ORACLE", theirs)
+        .env("RBPF_LOOKUP", lookup)
+        .env("RBPF_LOOKUP_C", lookup_c)
+        .env("RBPF_NAMES", ctx.root.join("xtask/bench/names.txt"))
+        .status()
+        .context("start rbpf-bench")?;
+    if !status.success() {
+        bail!("a bound was missed ({status})");
+    }
+    Ok(())
+}
+
+/// The look-up example of the btf crate, built as the tool is.
+fn lookup_example(ctx: &Ctx) -> Result<PathBuf> {
+    let triple = ctx.host_triple()?;
+    run::must(
+        ctx.cargo(&[
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "bpfsys-btf",
+            "--example",
+            "lookup",
+        ])
+        .args(["--target", &triple])
+        .env("RUSTFLAGS", dist::FLAGS),
+        &ctx.log("bench-lookup"),
+    )?;
+    Ok(ctx.target.join(triple).join("release/examples/lookup"))
+}
+
+/// The same look-ups with the libbpf that the reference was built with.
+fn lookup_c(ctx: &Ctx) -> Result<PathBuf> {
+    let libbpf = ctx.oracle_dir().join("bpftool-build/libbpf");
+    let program = ctx.oracle_dir().join("lookup");
+    run::must(
+        Command::new("gcc")
+            .args(["-O2", "-o"])
+            .arg(&program)
+            .arg(ctx.root.join("xtask/bench/lookup.c"))
+            .arg("-I")
+            .arg(libbpf.join("include"))
+            .arg(libbpf.join("libbpf.a"))
+            .args(["-lelf", "-lz"]),
+        &ctx.log("bench-lookup-c"),
+    )?;
+    Ok(program)
+}
+
+/// Says what the numbers were measured on.
+fn machine() {
+    let read = |path: &str| std::fs::read_to_string(Path::new(path)).unwrap_or_default();
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    println!(
+        "Linux {}, {cpus} CPUs",
+        read("/proc/sys/kernel/osrelease").trim()
+    );
 }

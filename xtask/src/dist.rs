@@ -23,6 +23,9 @@ pub(crate) fn task(ctx: &Ctx, _args: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// What makes a binary static.
+pub(crate) const FLAGS: &str = "-C target-feature=+crt-static";
+
 /// The path of the static binary, freshly built.
 pub(crate) fn build(ctx: &Ctx) -> Result<PathBuf> {
     let triple = ctx.host_triple()?;
@@ -38,7 +41,7 @@ pub(crate) fn build(ctx: &Ctx) -> Result<PathBuf> {
             "--target",
             &triple,
         ])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static"),
+        .env("RUSTFLAGS", FLAGS),
         &ctx.log("dist"),
     )?;
     let from = ctx.target.join(&triple).join("release/rbpftool");

@@ -1,0 +1,74 @@
+//! The measuring half of `cargo xtask bench`: makes kernel state in namespaces
+//! of its own, then times both tools on it, in turn.
+//!
+//! Started by the task, which builds everything and passes the paths in the
+//! environment. `rbpf-bench --rss PROGRAM ARG…` runs one program and prints
+//! the most memory it had, in KiB.
+#![expect(clippy::print_stdout, reason = "its output is its purpose")]
+
+mod measure;
+mod rows;
+mod state;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, ensure};
+use rbpftool_tests::Private;
+
+/// The programs compared.
+struct Programs {
+    ours: PathBuf,
+    theirs: PathBuf,
+    lookup: PathBuf,
+    lookup_c: PathBuf,
+    names: PathBuf,
+}
+
+impl Programs {
+    fn from_env() -> Result<Self> {
+        let path = |key: &str| -> Result<PathBuf> {
+            let path: PathBuf = std::env::var_os(key)
+                .with_context(|| format!("{key} is not set; run `cargo xtask bench`"))?
+                .into();
+            ensure!(path.is_file(), "{} does not exist", path.display());
+            Ok(path)
+        };
+        Ok(Self {
+            ours: path("RBPFTOOL")?,
+            theirs: path("RBPF_ORACLE")?,
+            lookup: path("RBPF_LOOKUP")?,
+            lookup_c: path("RBPF_LOOKUP_C")?,
+            names: path("RBPF_NAMES")?,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    let first = args.next();
+    let result = if first.as_deref() == Some("--rss".as_ref()) {
+        measure::child_rss(args.collect()).map(|()| true)
+    } else {
+        bench(
+            &first
+                .map(|f| f.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+        )
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            println!("rbpf-bench: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(filter: &str) -> Result<bool> {
+    let programs = Programs::from_env()?;
+    let private = Private::enter()?;
+    state::raise_open_files()?;
+    rows::run(&programs, &private, filter)
+}

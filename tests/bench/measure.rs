@@ -1,0 +1,100 @@
+//! Time and memory of a child process.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// How often each program runs; the medians are compared.
+pub(crate) const RUNS: usize = 7;
+
+/// A program and its arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    program: OsString,
+    args: Vec<OsString>,
+}
+
+impl Job {
+    pub(crate) fn new(program: &Path, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        Self {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    fn once(&self) -> Result<Duration> {
+        let mut cmd = Command::new(&self.program);
+        cmd.args(&self.args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let start = Instant::now();
+        let status = cmd.status().with_context(|| format!("start {self:?}"))?;
+        let took = start.elapsed();
+        ensure!(status.success(), "{self:?} failed: {status}");
+        Ok(took)
+    }
+
+    /// The most memory the program had, in KiB.
+    ///
+    /// By way of a fresh process, since the kernel keeps only one maximum over
+    /// all children a process ever had.
+    pub(crate) fn peak(&self) -> Result<u64> {
+        let me = std::env::current_exe().context("find this executable")?;
+        let out = Command::new(me)
+            .arg("--rss")
+            .arg(&self.program)
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .output()
+            .context("start the measuring process")?;
+        let said = String::from_utf8_lossy(&out.stdout);
+        said.trim()
+            .parse()
+            .with_context(|| format!("measure {self:?}: {said}"))
+    }
+}
+
+/// The medians of both, run in turn so that a busy moment hits both.
+pub(crate) fn in_turn(a: &Job, b: &Job) -> Result<(Duration, Duration)> {
+    let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
+    // The first run of each pays for reading the program from disk.
+    a.once()?;
+    b.once()?;
+    for _ in 0..RUNS {
+        of_a.push(a.once()?);
+        of_b.push(b.once()?);
+    }
+    Ok((median(of_a)?, median(of_b)?))
+}
+
+fn median(mut times: Vec<Duration>) -> Result<Duration> {
+    times.sort();
+    times
+        .get(times.len() / 2)
+        .copied()
+        .context("nothing was measured")
+}
+
+/// What `--rss` does.
+pub(crate) fn child_rss(mut args: Vec<OsString>) -> Result<()> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    if args.is_empty() {
+        bail!("--rss needs a program");
+    }
+    let program = args.remove(0);
+    let status = Command::new(&program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .with_context(|| format!("start {}", program.display()))?;
+    ensure!(status.success(), "{} failed: {status}", program.display());
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("ask for the children's usage")?;
+    println!("{}", usage.max_rss());
+    Ok(())
+}

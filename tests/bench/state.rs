@@ -1,0 +1,81 @@
+//! What the tools are made to list and dump.
+
+use anyhow::{Context as _, Result};
+use bpfsys::cmd::{MapCreate, MapUpdateBatch, MapUpdateElem, ObjPin, ProgLoad};
+use bpfsys::insn::asm::assemble;
+use bpfsys::{MapFd, MapId, MapType, ProgFd, ProgType};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rbpftool_tests::Private;
+
+/// Every object is held by this process, so that it shows as a holder.
+pub(crate) fn raise_open_files() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("ask for the open-files limit")?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raise the open-files limit")
+}
+
+pub(crate) fn id(map: &MapFd) -> Result<MapId> {
+    map.info()?.id().context("a map without id")
+}
+
+/// A hash of `len` elements, u32 to u64.
+pub(crate) fn hash(len: u32) -> Result<MapFd> {
+    let map = MapCreate::new(MapType::HASH, 4, 8, len)
+        .name("bench_hash")
+        .run()?;
+    let numbers: Vec<u32> = (0..len).collect();
+    for chunk in numbers.chunks(8192) {
+        let keys: Vec<u8> = chunk.iter().flat_map(|n| n.to_ne_bytes()).collect();
+        let values: Vec<u8> = chunk
+            .iter()
+            .flat_map(|n| (u64::from(*n) * 0x9e37_79b9_7f4a_7c15_u64 % (1 << 48)).to_ne_bytes())
+            .collect();
+        MapUpdateBatch::new(&map, &keys, &values).run()?;
+    }
+    Ok(map)
+}
+
+/// A per-CPU hash of `len` elements, u32 to u64.
+pub(crate) fn percpu_hash(len: u32) -> Result<MapFd> {
+    let map = MapCreate::new(MapType::PERCPU_HASH, 4, 8, len)
+        .name("bench_percpu")
+        .run()?;
+    let value: Vec<u8> = (0..map.shape()?.value_buf_len)
+        .map(|i| (i % 251) as u8)
+        .collect();
+    for key in 0..len {
+        MapUpdateElem::new(&map, &key.to_ne_bytes(), &value).run()?;
+    }
+    Ok(map)
+}
+
+/// Many small objects, and a few pins.
+pub(crate) struct Crowd {
+    _progs: Vec<ProgFd>,
+    _maps: Vec<MapFd>,
+}
+
+impl Crowd {
+    pub(crate) fn new(private: &Private, len: usize) -> Result<Self> {
+        let insns = assemble("r0 = 0\nexit").context("assemble")?;
+        let mut progs = Vec::new();
+        let mut maps = Vec::new();
+        for n in 0..len {
+            let name = format!("bench_{n}");
+            progs.push(
+                ProgLoad::new(ProgType::SOCKET_FILTER, &insns)
+                    .license("GPL")
+                    .name(&name)
+                    .run()?,
+            );
+            maps.push(MapCreate::new(MapType::ARRAY, 4, 8, 4).name(&name).run()?);
+        }
+        for (n, (prog, map)) in progs.iter().zip(&maps).take(20).enumerate() {
+            ObjPin::new(prog, &private.bpffs().join(format!("prog_{n}"))).run()?;
+            ObjPin::new(map, &private.bpffs().join(format!("map_{n}"))).run()?;
+        }
+        Ok(Self {
+            _progs: progs,
+            _maps: maps,
+        })
+    }
+}
