@@ -15,7 +15,7 @@ iphdr ipv6hdr tcphdr udphdr ethhdr xdp_md xdp_buff __sk_buff bpf_sock bpf_sock_o
 bpf_map bpf_link bpf_prog_aux bpf_map_ops bpf_insn bpf_attr bpf_func_proto bpf_verifier_env
 bpf_reg_state btf btf_type btf_header cgroup cgroup_subsys_state css_set mem_cgroup rq
 sched_entity cfs_rq rt_rq task_group hrtimer timer_list work_struct workqueue_struct
-delayed_work rcu_head list_head hlist_node rb_node rb_root xarray radix_tree_node mutex
+delayed_work rcu_head list_head hlist_node rb_node rb_root xarray mutex
 spinlock_t atomic_t refcount_t wait_queue_head completion pt_regs perf_event
 perf_event_attr trace_event_call module kobject device device_driver bus_type class irq_desc
 pci_dev usb_device

@@ -211,22 +211,24 @@ impl<'a> Btf<'a> {
     /// [`BtfError::NoSuchString`].
     #[inline]
     pub fn str_at(&self, offset: u32) -> Result<&[u8], BtfError> {
+        match self.str_tail(offset).and_then(|tail| strings::at(tail, 0)) {
+            Some(name) => Ok(name),
+            None => Err(BtfError::NoSuchString {
+                offset,
+                end: self.strings_end(),
+            }),
+        }
+    }
+
+    /// The strings from `offset` on, to the end of the section that it is in.
+    #[inline]
+    pub(crate) fn str_tail(&self, offset: u32) -> Option<&[u8]> {
         let mut btf = self;
         while u64::from(offset) < btf.start_str {
-            match &btf.base {
-                Some(base) => btf = base,
-                None => break,
-            }
+            btf = btf.base.as_deref()?;
         }
-        let missing = BtfError::NoSuchString {
-            offset,
-            end: self.strings_end(),
-        };
-        let own = u64::from(offset)
-            .checked_sub(btf.start_str)
-            .ok_or(missing)?;
-        let own = usize::try_from(own).map_err(|_too_far| missing)?;
-        strings::at(btf.strings(), own).ok_or(missing)
+        let own = usize::try_from(u64::from(offset) - btf.start_str).ok()?;
+        btf.strings().get(own..)
     }
 
     /// The blob's own string section.
@@ -311,22 +313,38 @@ impl core::fmt::Debug for Btf<'_> {
 
 /// Walks the type section once; gives the start of each record and the end of the last.
 fn scan(data: &[u8], header: &Header, start_id: u32, layout: &[u8]) -> Result<Vec<u32>, BtfError> {
-    let endian = header.endian;
-    let section = data.get(..header.types.end).unwrap_or_default();
-    let mut at = header.types.start;
+    // The compiler makes a loop for each order, without a test per word.
+    match header.endian {
+        Endian::Little => scan_in(data, header, start_id, layout, u32::from_le_bytes),
+        Endian::Big => scan_in(data, header, start_id, layout, u32::from_be_bytes),
+    }
+}
+
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the type section ends below 4 GiB"
+)]
+fn scan_in(
+    data: &[u8],
+    header: &Header,
+    start_id: u32,
+    layout: &[u8],
+    word: impl Fn([u8; 4]) -> u32,
+) -> Result<Vec<u32>, BtfError> {
+    let mut rest = data.get(header.types.clone()).unwrap_or_default();
     // Kernels and objects come to 24 to 28 bytes per type.
-    let mut offsets = Vec::with_capacity(header.types.len() / 24 + 2);
+    let mut offsets = Vec::with_capacity(rest.len() / 24 + 2);
     let max = (u32::MAX - start_id) as usize;
-    while at < section.len() {
-        let rest = section.get(at..).unwrap_or_default();
-        let offset = at as u64;
+    let mut at = header.types.start as u32;
+    while !rest.is_empty() {
+        let offset = u64::from(at);
+        let id = start_id.saturating_add(offsets.len() as u32);
+        let have = rest.len() as u64;
         if offsets.len() >= max {
             return Err(BtfError::TooManyTypes { offset });
         }
-        #[expect(clippy::cast_possible_truncation, reason = "below max, which is a u32")]
-        let id = start_id + offsets.len() as u32;
-        let have = rest.len() as u64;
-        let Some(head) = rest.first_chunk::<COMMON>() else {
+        let Some([_, _, _, _, a, b, c, d, ..]) = rest.first_chunk::<COMMON>() else {
             return Err(BtfError::TypeTruncated {
                 id,
                 offset,
@@ -334,14 +352,16 @@ fn scan(data: &[u8], header: &Header, start_id: u32, layout: &[u8]) -> Result<Ve
                 have,
             });
         };
-        let [_, _, _, _, a, b, c, d, ..] = *head;
-        let info = endian.u32([a, b, c, d]);
+        let info = word([*a, *b, *c, *d]);
         let kind = kind_bits(info);
-        let (once, each) = match SIZES.get(usize::from(kind)) {
-            Some(Some(sizes)) => *sizes,
-            _ => layout_sizes(layout, kind, id, offset)?,
+        let (mut fixed, mut each) = match SIZES.get(usize::from(kind)) {
+            Some(&(fixed, each)) => (u64::from(fixed), u64::from(each)),
+            None => (0, 0),
         };
-        let need = COMMON as u64 + u64::from(once) + u64::from(each) * u64::from(vlen(info));
+        if fixed == 0 {
+            (fixed, each) = layout_sizes(layout, kind, id, offset)?;
+        }
+        let need = fixed + each * u64::from(vlen(info));
         if need > have {
             return Err(BtfError::TypeTruncated {
                 id,
@@ -350,30 +370,27 @@ fn scan(data: &[u8], header: &Header, start_id: u32, layout: &[u8]) -> Result<Ve
                 have,
             });
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "inside the section, which ends below 4 GiB"
-        )]
-        {
-            offsets.push(at as u32);
-            at += need as usize;
-        }
+        offsets.push(at);
+        rest = rest.get(need as usize..).unwrap_or_default();
+        at += need as u32;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "the header checked it")]
-    offsets.push(at as u32);
+    offsets.push(at);
     if offsets.capacity() > offsets.len() + offsets.len() / 4 {
         offsets.shrink_to_fit();
     }
     Ok(offsets)
 }
 
+/// Bytes of a record of an unknown kind, common part included, and of each element.
 #[cold]
-fn layout_sizes(layout: &[u8], kind: u8, id: u32, offset: u64) -> Result<(u8, u8), BtfError> {
+fn layout_sizes(layout: &[u8], kind: u8, id: u32, offset: u64) -> Result<(u64, u64), BtfError> {
     match layout
         .get(usize::from(kind) * 4..)
         .and_then(<[u8]>::first_chunk)
     {
-        Some(&[info_sz, elem_sz]) if info_sz % 4 == 0 && elem_sz % 4 == 0 => Ok((info_sz, elem_sz)),
+        Some(&[info_sz, elem_sz]) if info_sz % 4 == 0 && elem_sz % 4 == 0 => {
+            Ok((COMMON as u64 + u64::from(info_sz), u64::from(elem_sz)))
+        }
         Some(&[info_sz, elem_sz]) => Err(BtfError::LayoutEntry {
             kind,
             info_sz,
@@ -382,3 +399,6 @@ fn layout_sizes(layout: &[u8], kind: u8, id: u32, offset: u64) -> Result<(u8, u8
         None => Err(BtfError::UnknownKind { id, kind, offset }),
     }
 }
+
+#[cfg(test)]
+mod tests;

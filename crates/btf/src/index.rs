@@ -59,20 +59,28 @@ impl Btf<'_> {
     }
 
     /// One answer per query, `None` as kind for "any": the first match, as
-    /// [`find_by_name_kind`](Self::find_by_name_kind).
+    /// [`find_by_name_kind`](Self::find_by_name_kind). One pass over the types answers all,
+    /// without memory for an index.
     pub fn find_many(&self, queries: &[(&[u8], Option<Kind>)]) -> Vec<Option<TypeId>> {
-        if queries.len() > 1 {
-            for btf in core::iter::successors(Some(self), |btf| btf.base()) {
-                btf.names().asked.store(true, Ordering::Relaxed);
+        let mut answers = vec![None; queries.len()];
+        let batch = Batch::new(queries);
+        for btf in core::iter::successors(Some(self), |btf| btf.base()) {
+            let known = btf.names().index.get().is_some();
+            if known || queries.len() < 2 || btf.offsets().len() <= SMALL {
+                for ((name, kind), answer) in queries.iter().zip(&mut answers) {
+                    if answer.is_none() && !name.is_empty() && !name.contains(&0) {
+                        *answer = btf.find_own(name).find(|id| btf.has_kind(*id, *kind));
+                    }
+                }
+            } else {
+                batch.run(btf, &mut answers);
             }
         }
-        queries
-            .iter()
-            .map(|(name, kind)| match kind {
-                Some(kind) => self.find_by_name_kind(name, *kind),
-                None => self.find_by_name(name).next(),
-            })
-            .collect()
+        answers
+    }
+
+    fn has_kind(&self, id: TypeId, kind: Option<Kind>) -> bool {
+        kind.is_none_or(|kind| self.record(id).is_ok_and(|r| r.kind() == kind))
     }
 
     /// This blob's own types of that name.
@@ -261,10 +269,7 @@ impl Chains {
             if off == 0 {
                 continue;
             }
-            let hash = match u64::from(off).checked_sub(first_own).map(usize::try_from) {
-                Some(Ok(off)) => hash(own.get(off..).unwrap_or_default()),
-                _ => hash(btf.str_at(off).unwrap_or_default()),
-            };
+            let hash = hash(name_tail(btf, own, first_own, off));
             if let Some(head) = heads.get_mut(hash & mask) {
                 *link = *head;
                 #[expect(clippy::cast_possible_truncation, reason = "fewer types than ids")]
@@ -282,6 +287,129 @@ impl Chains {
     }
 }
 
+/// Names to find in one pass over the types.
+struct Batch<'q> {
+    queries: &'q [(&'q [u8], Option<Kind>)],
+    /// Hash and position of each query, ascending.
+    by_hash: Vec<(usize, usize)>,
+    /// Which hashes of the first 8 bytes occur: turns nearly all types down.
+    heads: Box<[u64; HEAD_BITS / 64]>,
+}
+
+const HEAD_BITS: usize = 1 << 16;
+
+impl<'q> Batch<'q> {
+    fn new(queries: &'q [(&'q [u8], Option<Kind>)]) -> Self {
+        let mut heads = Box::new([0; HEAD_BITS / 64]);
+        let mut by_hash = Vec::with_capacity(queries.len());
+        for (at, (name, _)) in queries.iter().enumerate() {
+            if !name.is_empty() && !name.contains(&0) {
+                by_hash.push((hash(name), at));
+                let (word, bit) = head_bit(name);
+                if let Some(word) = heads.get_mut(word) {
+                    *word |= bit;
+                }
+            }
+        }
+        by_hash.sort_unstable();
+        Self {
+            queries,
+            by_hash,
+            heads,
+        }
+    }
+
+    /// Answers what is still open with the types of one blob.
+    fn run(&self, btf: &Btf<'_>, answers: &mut [Option<TypeId>]) {
+        let (own, first_own) = (btf.strings(), btf.strings_start());
+        let (data, endian) = (btf.data(), btf.endian());
+        for (start, id) in btf.offsets().iter().zip(btf.start_id()..btf.len()) {
+            let off = word(endian, data, *start as usize);
+            if off == 0 {
+                continue;
+            }
+            let name = name_tail(btf, own, first_own, off);
+            let (word, bit) = head_bit(name);
+            if self.heads.get(word).is_some_and(|word| word & bit != 0) {
+                self.compare(btf, TypeId(id), off, name, answers);
+            }
+        }
+    }
+
+    /// Answers the open queries that a type answers; `name` starts with its name.
+    #[cold]
+    fn compare(
+        &self,
+        btf: &Btf<'_>,
+        id: TypeId,
+        off: u32,
+        name: &[u8],
+        answers: &mut [Option<TypeId>],
+    ) {
+        let hash = hash(name);
+        let first = self.by_hash.partition_point(|(other, _)| *other < hash);
+        let same = self
+            .by_hash
+            .iter()
+            .skip(first)
+            .take_while(|(other, _)| *other == hash);
+        for (_, at) in same {
+            let (Some((wanted, kind)), Some(answer)) =
+                (self.queries.get(*at), answers.get_mut(*at))
+            else {
+                continue;
+            };
+            if answer.is_none() && btf.str_at(off) == Ok(wanted) && btf.has_kind(id, *kind) {
+                *answer = Some(id);
+            }
+        }
+    }
+}
+
+/// The strings from the name at `off` on, which nearly always is one of the blob's `own`.
+#[inline]
+fn name_tail<'s>(btf: &'s Btf<'_>, own: &'s [u8], first_own: u64, off: u32) -> &'s [u8] {
+    #[cold]
+    fn of_base<'s>(btf: &'s Btf<'_>, off: u32) -> &'s [u8] {
+        btf.str_tail(off).unwrap_or_default()
+    }
+    match u64::from(off).checked_sub(first_own).map(usize::try_from) {
+        Some(Ok(off)) => own.get(off..).unwrap_or_default(),
+        _ => of_base(btf, off),
+    }
+}
+
+/// The first eight bytes with zeros from NUL on, and whether there is a NUL in them.
+#[inline]
+fn head(bytes: &[u8]) -> (u64, bool) {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES << 7;
+    let chunk = match bytes.first_chunk::<8>() {
+        Some(chunk) => *chunk,
+        None => {
+            let mut last = [0; 8];
+            for (to, from) in last.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            last
+        }
+    };
+    let chunk = u64::from_le_bytes(chunk);
+    // The lowest set bit is the top one of the first NUL byte.
+    let nul = chunk.wrapping_sub(ONES) & !chunk & HIGHS;
+    let keep = (nul & nul.wrapping_neg()) >> 7;
+    (chunk & keep.wrapping_sub(1), nul != 0)
+}
+
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Where in [`Batch::heads`] a name is.
+#[inline]
+fn head_bit(name: &[u8]) -> (usize, u64) {
+    let hash = head(name).0.wrapping_mul(FACTOR) >> 48;
+    ((hash >> 6) as usize, 1 << (hash & 63))
+}
+
 /// Hash of the bytes up to NUL, or all of them. Eight at a time; not keyed, because a bucket
 /// that a hostile blob fills costs no more than a search without index.
 #[inline]
@@ -290,51 +418,16 @@ impl Chains {
     reason = "the upper half folded down"
 )]
 fn hash(mut bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = ONES << 7;
     let mut hash = 0u64;
     loop {
-        let chunk = if let Some((chunk, rest)) = bytes.split_first_chunk::<8>() {
-            bytes = rest;
-            u64::from_le_bytes(*chunk)
-        } else {
-            let mut last = [0; 8];
-            for (to, from) in last.iter_mut().zip(bytes) {
-                *to = *from;
-            }
-            u64::from_le_bytes(last)
-        };
-        // The lowest set bit is the top one of the first NUL byte.
-        let nul = chunk.wrapping_sub(ONES) & !chunk & HIGHS;
-        let keep = (nul & nul.wrapping_neg()) >> 7;
-        let word = chunk & keep.wrapping_sub(1);
-        hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        if nul != 0 {
+        let (word, last) = head(bytes);
+        hash = (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
+        if last {
             return (hash ^ hash >> 32) as usize;
         }
+        bytes = bytes.get(8..).unwrap_or_default();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hash_ends_at_nul_or_at_the_end() {
-        for len in 0..40 {
-            let name = vec![b'x'; len];
-            let mut more = name.clone();
-            more.extend_from_slice(b"\0something else that does not count");
-            assert_eq!(hash(&name), hash(&more), "{len}");
-            assert_ne!(hash(&name), hash(&[&name[..], b"y"].concat()), "{len}");
-        }
-    }
-
-    #[test]
-    fn partition_is_the_first_not_before() {
-        let sorted = [1, 3, 3, 5];
-        for (wanted, at) in [(0, 0), (1, 0), (2, 1), (3, 1), (4, 3), (6, 4)] {
-            assert_eq!(partition(0, 4, |i| sorted[i] < wanted), at);
-        }
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use crate::{Btf, BtfError, Kind, TypeId};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Type<'a> {
-    /// `void`: id 0, or a record of kind 0.
+    /// `void`: id 0.
     Void,
     /// Integer.
     Int(Int<'a>),
@@ -52,7 +52,7 @@ pub enum Type<'a> {
     TypeTag(Ref<'a>),
     /// Enumeration up to 64 bits.
     Enum64(Enum64<'a>),
-    /// A kind newer than this crate.
+    /// A kind newer than this crate, or a record of kind 0.
     Unknown(Unknown<'a>),
 }
 
@@ -100,6 +100,16 @@ impl<'a> Name<'a> {
             b"(anon)"
         } else {
             self.btf.str_at(self.offset).unwrap_or(b"(invalid)")
+        }
+    }
+
+    /// All strings from the name on.
+    #[inline]
+    pub(crate) fn tail(self) -> Option<&'a [u8]> {
+        if self.offset == 0 {
+            None
+        } else {
+            self.btf.str_tail(self.offset)
         }
     }
 
@@ -465,7 +475,7 @@ impl Int<'_> {
         self.0.size_or_type()
     }
 
-    /// Encoding bits: [`encoding`](crate::encoding).
+    /// Encoding bits: [`encoding`].
     #[inline]
     pub fn encoding(&self) -> u8 {
         let [_, _, _, top] = self.0.extra(0).to_le_bytes();
@@ -675,7 +685,6 @@ impl<'a> Type<'a> {
     #[inline]
     pub(crate) const fn from_record(r: Record<'a>) -> Self {
         match r.kind() {
-            Kind::Void => Self::Void,
             Kind::Int => Self::Int(Int(r)),
             Kind::Ptr => Self::Ptr(Ref(r)),
             Kind::Array => Self::Array(Array(r)),
@@ -695,7 +704,7 @@ impl<'a> Type<'a> {
             Kind::DeclTag => Self::DeclTag(DeclTag(r)),
             Kind::TypeTag => Self::TypeTag(Ref(r)),
             Kind::Enum64 => Self::Enum64(Enum64(r)),
-            Kind::Unknown(_) => Self::Unknown(Unknown(r)),
+            Kind::Void | Kind::Unknown(_) => Self::Unknown(Unknown(r)),
         }
     }
 

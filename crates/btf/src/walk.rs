@@ -278,3 +278,6 @@ impl Btf<'_> {
         Ok(self.type_by_id(id)?.kind())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,24 +203,26 @@ impl core::fmt::Display for Kind {
 /// Bytes of the part that all records share: name, info, size or type.
 pub(crate) const COMMON: usize = 12;
 
-/// Bytes after the common part (once) and per element, by kind number; `None` marks the
-/// kinds that only a layout section can size.
-pub(crate) const SIZES: [Option<(u8, u8)>; 128] = {
-    let mut table = [None; 128];
+/// Bytes of a record, common part included, and of each element, by kind number. `UNSIZED`
+/// marks the kinds that only a layout section can size.
+pub(crate) const SIZES: [(u8, u8); 128] = {
+    let mut table = [UNSIZED; 128];
     let mut raw = 1u8;
     while raw < 20 {
-        let sizes = match Kind::from_raw(raw) {
-            Kind::Int | Kind::Var | Kind::DeclTag => (4, 0),
-            Kind::Array => (12, 0),
-            Kind::Struct | Kind::Union | Kind::Datasec | Kind::Enum64 => (0, 12),
-            Kind::Enum | Kind::FuncProto => (0, 8),
-            _ => (0, 0),
+        table[raw as usize] = match Kind::from_raw(raw) {
+            Kind::Int | Kind::Var | Kind::DeclTag => (16, 0),
+            Kind::Array => (24, 0),
+            Kind::Struct | Kind::Union | Kind::Datasec | Kind::Enum64 => (12, 12),
+            Kind::Enum | Kind::FuncProto => (12, 8),
+            _ => (12, 0),
         };
-        table[raw as usize] = Some(sizes);
         raw += 1;
     }
     table
 };
+
+/// No record is this small.
+pub(crate) const UNSIZED: (u8, u8) = (0, 0);
 
 /// Number of elements in an `info` word.
 #[inline]
@@ -252,10 +254,10 @@ mod tests {
             assert_eq!(kind.raw(), raw);
             if (1..20).contains(&raw) {
                 assert_eq!(Kind::from_name(kind.name()), Some(kind));
-                assert!(SIZES[usize::from(raw)].is_some());
+                assert!(usize::from(SIZES[usize::from(raw)].0) >= COMMON);
             } else {
                 assert_eq!(kind.name(), "UNKNOWN");
-                assert!(SIZES[usize::from(raw)].is_none());
+                assert_eq!(SIZES[usize::from(raw)], UNSIZED);
             }
         }
         assert_eq!(Kind::from_name("UNKNOWN"), None);

@@ -163,14 +163,18 @@ fn enumerator(out: &mut Vec<u8>, e: &Enumerator<'_>) {
     out.extend_from_slice(b"\n\t");
     quoted(out, e.name);
     text(out, " val=");
-    let mut buf = itoa::Buffer::new();
-    let digits = match (u64::try_from(e.value), i64::try_from(e.value)) {
-        (Ok(v), _) => buf.format(v),
-        (_, Ok(v)) => buf.format(v),
+    match (u32::try_from(e.value), e.value < 0) {
+        (Ok(small), _) => number(out, small),
         // An enumerator has at most 64 bits.
-        _ => "0",
-    };
-    text(out, digits);
+        (_, true) => {
+            let mut buf = itoa::Buffer::new();
+            text(out, buf.format(i64::try_from(e.value).unwrap_or(0)));
+        }
+        (_, false) => {
+            let mut buf = itoa::Buffer::new();
+            text(out, buf.format(u64::try_from(e.value).unwrap_or(0)));
+        }
+    }
 }
 
 #[inline]
@@ -178,9 +182,40 @@ fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Digits go to a fixed place, and a fixed number of bytes is appended: that needs no call.
 #[inline]
-fn number(out: &mut Vec<u8>, value: u32) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+fn number(out: &mut Vec<u8>, mut value: u32) {
+    const PAIRS: [[u8; 2]; 100] = {
+        let mut pairs = [[b'0'; 2]; 100];
+        let mut n = 0;
+        while n < 100 {
+            pairs[n as usize] = [b'0' + n / 10, b'0' + n % 10];
+            n += 1;
+        }
+        pairs
+    };
+    let mut digits = [0u8; 16];
+    let len = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    let mut at = len;
+    while value >= 10 {
+        at -= 2;
+        if let (Some(to), Some(pair)) =
+            (digits.get_mut(at..at + 2), PAIRS.get(value as usize % 100))
+        {
+            to.copy_from_slice(pair);
+        }
+        value /= 100;
+    }
+    if at == 1 {
+        // An odd number of digits leaves the first; `value` is below 10.
+        #[expect(clippy::cast_possible_truncation, reason = "one digit")]
+        if let Some(first) = digits.first_mut() {
+            *first = b'0' + value as u8;
+        }
+    }
+    let end = out.len() + len;
+    out.extend_from_slice(&digits);
+    out.truncate(end);
 }
 
 #[inline]
@@ -192,6 +227,40 @@ fn field(out: &mut Vec<u8>, label: &str, value: u32) {
 #[inline]
 fn quoted(out: &mut Vec<u8>, name: Name<'_>) {
     out.push(b'\'');
-    escape_into(out, name.label());
+    if !name.tail().is_some_and(|tail| copy_name(out, tail)) {
+        escape_into(out, name.label());
+    }
     out.push(b'\'');
 }
+
+/// Appends the bytes of `tail` up to NUL, eight at a time. `false`, and nothing is appended,
+/// when one of them has to be escaped, or the end of the strings is near.
+#[inline]
+fn copy_name(out: &mut Vec<u8>, tail: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES << 7;
+    let start = out.len();
+    let (chunks, _) = tail.as_chunks::<8>();
+    for chunk in chunks {
+        let word = u64::from_le_bytes(*chunk);
+        // Top bits mark a NUL, and bytes from 0x80 on, 0x7f and those below 0x20. Bytes above
+        // the lowest NUL may be marked wrongly: they do not count.
+        let nul = word.wrapping_sub(ONES) & !word & HIGHS;
+        let keep = ((nul & nul.wrapping_neg()) >> 7).wrapping_sub(1);
+        let odd = word | word.wrapping_add(ONES) | !word.wrapping_add(ONES * 0x60);
+        if odd & HIGHS & keep != 0 {
+            out.truncate(start);
+            return false;
+        }
+        out.extend_from_slice(chunk);
+        if nul != 0 {
+            out.truncate(out.len() - 8 + nul.trailing_zeros() as usize / 8);
+            return true;
+        }
+    }
+    out.truncate(start);
+    false
+}
+
+#[cfg(test)]
+mod tests;
