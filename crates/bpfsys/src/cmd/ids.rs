@@ -1,0 +1,181 @@
+//! The commands that walk ids and turn them into descriptors.
+
+#![allow(unsafe_code, reason = "makes bpf() calls")]
+
+use crate::error::SysError;
+use crate::fd::{BtfFd, LinkFd, MapFd, ProgFd, TokenFd};
+use crate::ids::{BtfId, LinkId, MapId, ProgId};
+use crate::sys::bpf::{bpf_fd, bpf_unit};
+use crate::uapi::attr::{FdByIdAttr, NextIdAttr};
+use crate::uapi::enums::Cmd;
+use crate::uapi::flags::MapFlags;
+use std::os::fd::OwnedFd;
+
+/// The next id after `start`, or `None` at the end.
+fn next_id(cmd: Cmd, start: u32) -> Result<Option<u32>, SysError> {
+    let mut attr = NextIdAttr {
+        start_id: start,
+        next_id: 0,
+    };
+    // SAFETY: no pointer fields, so nothing but the attribute is read or written; the command
+    // returns 0.
+    match unsafe { bpf_unit(cmd, &mut attr) } {
+        Ok(()) => Ok(Some(attr.next_id)),
+        Err(error) if error.is(nix::errno::Errno::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A descriptor of the object with this id.
+///
+/// # Safety
+/// `cmd` is one of the four *_GET_FD_BY_ID commands.
+unsafe fn fd_by_id(
+    cmd: Cmd,
+    id: u32,
+    open_flags: u32,
+    token: Option<&TokenFd>,
+) -> Result<OwnedFd, SysError> {
+    let mut attr = FdByIdAttr {
+        id,
+        next_id: 0,
+        open_flags,
+        token_fd: 0,
+    };
+    if let Some(token) = token {
+        attr.open_flags |= MapFlags::TOKEN_FD.bits();
+        attr.token_fd = super::signed(Some(std::os::fd::AsFd::as_fd(token)));
+    }
+    // SAFETY: no pointer fields, so nothing but the attribute is read; these commands return a
+    // new descriptor.
+    unsafe { bpf_fd(cmd, &mut attr, None) }
+}
+
+/// The ids of one kind of object, in ascending order.
+///
+/// Objects come and go during the walk; one that appears behind the cursor is not seen. An error
+/// other than the end of the list is yielded once, and then the walk ends.
+#[derive(Debug)]
+struct Ids<T> {
+    cmd: Cmd,
+    last: u32,
+    done: bool,
+    make: fn(u32) -> Option<T>,
+}
+
+impl<T> Iterator for Ids<T> {
+    type Item = Result<T, SysError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        match next_id(self.cmd, self.last) {
+            Ok(Some(id)) if id > self.last => {
+                self.last = id;
+                (self.make)(id).map(Ok)
+            }
+            // The kernel's list ascends; an id that does not would make us walk in circles.
+            Ok(_) => {
+                self.done = true;
+                None
+            }
+            Err(error) => {
+                self.done = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl<T> core::iter::FusedIterator for Ids<T> {}
+
+macro_rules! object_ids {
+    ($(
+        $walk:ident $alias:literal $next:ident $id:ident $what:literal $since:literal
+    )*) => {$(
+        #[doc = concat!("The ids of all ", $what, "s of this kernel. Since Linux ", $since, ".")]
+        ///
+        /// Errors: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` on older kernels.
+        #[doc(alias = $alias)]
+        pub fn $walk() -> impl core::iter::FusedIterator<Item = Result<$id, SysError>> {
+            Ids {
+                cmd: Cmd::$next,
+                last: 0,
+                done: false,
+                make: $id::new,
+            }
+        }
+    )*};
+}
+
+object_ids! {
+    prog_ids "BPF_PROG_GET_NEXT_ID" PROG_GET_NEXT_ID ProgId "program" "4.13"
+    map_ids "BPF_MAP_GET_NEXT_ID" MAP_GET_NEXT_ID MapId "map" "4.13"
+    btf_ids "BPF_BTF_GET_NEXT_ID" BTF_GET_NEXT_ID BtfId "BTF object" "5.4"
+    link_ids "BPF_LINK_GET_NEXT_ID" LINK_GET_NEXT_ID LinkId "link" "5.8"
+}
+
+impl ProgFd {
+    /// BPF_PROG_GET_FD_BY_ID: opens a program by its id. Since Linux 4.13.
+    ///
+    /// # Errors
+    /// `ENOENT` when it is gone, `EPERM` without `CAP_SYS_ADMIN`.
+    #[doc(alias = "BPF_PROG_GET_FD_BY_ID")]
+    pub fn by_id(id: ProgId) -> Result<Self, SysError> {
+        // SAFETY: the command opens programs.
+        let fd = unsafe { fd_by_id(Cmd::PROG_GET_FD_BY_ID, id.get(), 0, None) }?;
+        Ok(Self::from_kernel(fd))
+    }
+}
+
+impl MapFd {
+    /// BPF_MAP_GET_FD_BY_ID: opens a map by its id, with [`MapFlags::RDONLY`],
+    /// [`MapFlags::WRONLY`] or neither. Since Linux 4.13.
+    ///
+    /// # Errors
+    /// `ENOENT` when it is gone, `EPERM` without `CAP_SYS_ADMIN`.
+    #[doc(alias = "BPF_MAP_GET_FD_BY_ID")]
+    pub fn by_id(id: MapId, flags: MapFlags) -> Result<Self, SysError> {
+        // SAFETY: the command opens maps.
+        let fd = unsafe { fd_by_id(Cmd::MAP_GET_FD_BY_ID, id.get(), flags.bits(), None) }?;
+        Ok(Self::from_kernel(fd))
+    }
+}
+
+impl BtfFd {
+    /// BPF_BTF_GET_FD_BY_ID: opens a BTF object by its id. Since Linux 4.18.
+    ///
+    /// # Errors
+    /// `ENOENT` when it is gone, `EPERM` without `CAP_SYS_ADMIN`.
+    #[doc(alias = "BPF_BTF_GET_FD_BY_ID")]
+    pub fn by_id(id: BtfId) -> Result<Self, SysError> {
+        // SAFETY: the command opens BTF objects.
+        let fd = unsafe { fd_by_id(Cmd::BTF_GET_FD_BY_ID, id.get(), 0, None) }?;
+        Ok(Self::from_kernel(fd))
+    }
+
+    /// As [`by_id`](Self::by_id), with the rights of a token. Since Linux 6.15.
+    ///
+    /// # Errors
+    /// As [`by_id`](Self::by_id); `EINVAL` on older kernels.
+    pub fn by_id_with_token(id: BtfId, token: &TokenFd) -> Result<Self, SysError> {
+        // SAFETY: the command opens BTF objects.
+        let fd = unsafe { fd_by_id(Cmd::BTF_GET_FD_BY_ID, id.get(), 0, Some(token)) }?;
+        Ok(Self::from_kernel(fd))
+    }
+}
+
+impl LinkFd {
+    /// BPF_LINK_GET_FD_BY_ID: opens a link by its id. Since Linux 5.8.
+    ///
+    /// # Errors
+    /// `ENOENT` when it is gone, `EAGAIN` while it is being made, `EPERM` without
+    /// `CAP_SYS_ADMIN`.
+    #[doc(alias = "BPF_LINK_GET_FD_BY_ID")]
+    pub fn by_id(id: LinkId) -> Result<Self, SysError> {
+        // SAFETY: the command opens links.
+        let fd = unsafe { fd_by_id(Cmd::LINK_GET_FD_BY_ID, id.get(), 0, None) }?;
+        Ok(Self::from_kernel(fd))
+    }
+}

@@ -1,0 +1,8 @@
+//! The unsafe mechanism: the system call, file descriptors, mappings and perf events.
+//!
+//! Nothing here knows what a command means; that is the business of [`cmd`](crate::cmd).
+
+pub(crate) mod bpf;
+pub(crate) mod fd;
+pub mod mmap;
+pub mod perf_event;
