@@ -301,7 +301,8 @@ impl<'a> Decoder<'a> {
         if len == 0 {
             return Value::Array(Vec::new());
         }
-        if let Some(text) = self.text(elem, clip(bytes, u64::from(len))) {
+        let all = usize::try_from(len).ok().and_then(|len| bytes.get(..len));
+        if let Some(text) = all.and_then(|all| self.text(elem, all)) {
             return Value::Str(text);
         }
         let size = match self.btf.size_of(elem) {

@@ -117,6 +117,7 @@ fn decode_arrays_of_characters() {
     assert!(le(b"tab\t\0\0\0\0").starts_with("[116i"));
     assert!(le(b"h\xc3\xa9\0\0\0\0\0").starts_with("[104i -61i"));
     assert_eq!(le(b"abc"), "[97i 98i 99i <0 of 5>]");
+    assert_eq!(le(b"ab\0"), "[97i 98i 0i <0 of 5>]", "not a whole array");
     assert_eq!(shown(Endian::Big, 8, &[0; 24]), "[[0i 0i] [0i 0i] [0i 0i]]");
 }
 
