@@ -35,6 +35,9 @@ pub mod sys;
 pub mod uapi;
 pub mod version;
 
+#[cfg(test)]
+mod kernel;
+
 pub use cmd::ids::{btf_ids, link_ids, map_ids, prog_ids};
 pub use error::{ErrorKind, LoadError, Op, Refusal, SysError};
 pub use fd::{AnyFd, BtfFd, FdKind, IterFd, LinkFd, MapFd, MapShape, ProgFd, StatsFd, TokenFd};

@@ -185,7 +185,8 @@ impl<'a> MapCreate<'a> {
 
 /// BPF_MAP_FREEZE: makes a map read-only for system calls, for good. Since Linux 5.2.
 ///
-/// Errors: `EBUSY` when it is frozen already or being written, `ENOTSUPP` when its values hold
+/// Errors: `EPERM` or `EBUSY` when it is frozen already, `EBUSY` while it is being written or is
+/// mapped for writing, `ENOTSUPP` when its values hold
 /// spin locks, timers and the like.
 #[doc(alias = "BPF_MAP_FREEZE")]
 #[derive(Clone, Copy, Debug)]
