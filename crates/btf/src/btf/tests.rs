@@ -277,3 +277,10 @@ fn name_when_offset_is_wrong_then_error_and_label() {
         (&b""[..], &b"(invalid)"[..])
     );
 }
+
+#[test]
+fn btf_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Btf<'static>>();
+    shared::<Type<'static>>();
+}
