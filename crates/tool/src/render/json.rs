@@ -4,6 +4,8 @@
 //! own but array elements behind one another, and closes a non-empty array or object on a line
 //! of its own: line-based scrapers (bpftool's shell completion is one) rely on it.
 
+pub mod part;
+
 use std::io::{self, Write};
 
 use serde::Serialize;

@@ -28,7 +28,7 @@ impl KernelSymbols {
         std::fs::read(proc_root.join("kallsyms")).map_or_else(|_| Self::default(), Self::parse)
     }
 
-    fn parse(text: Vec<u8>) -> Self {
+    pub(crate) fn parse(text: Vec<u8>) -> Self {
         let call_base = memmem::find(&text, CALL_BASE)
             .and_then(|at| {
                 let line = memchr::memrchr(b'\n', text.get(..at)?).map_or(0, |end| end + 1);
@@ -42,16 +42,20 @@ impl KernelSymbols {
         Self { text, call_base }
     }
 
+    /// All symbols, in the order of the file.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Symbol<'_>> {
+        self.text
+            .split(|byte| *byte == b'\n')
+            .filter_map(Symbol::parse)
+    }
+
     /// The first name of each of these addresses.
     fn names(&self, mut wanted: HashMap<u64, String>) -> HashMap<u64, String> {
         let mut missing = wanted.len();
-        for line in self.text.split(|byte| *byte == b'\n') {
+        for symbol in self.iter() {
             if missing == 0 {
                 break;
             }
-            let Some(symbol) = Symbol::parse(line) else {
-                continue;
-            };
             if let Some(name) = wanted.get_mut(&symbol.address)
                 && name.is_empty()
             {
@@ -64,9 +68,12 @@ impl KernelSymbols {
 }
 
 /// A line of kallsyms: `address type name [module]`.
-struct Symbol<'a> {
-    address: u64,
-    name: &'a [u8],
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Symbol<'a> {
+    pub(crate) address: u64,
+    pub(crate) name: &'a [u8],
+    /// The module it is in; `None` for the kernel itself.
+    pub(crate) module: Option<&'a [u8]>,
 }
 
 impl<'a> Symbol<'a> {
@@ -79,9 +86,14 @@ impl<'a> Symbol<'a> {
             .iter()
             .position(|byte| matches!(byte, b'\t' | b' '))
             .unwrap_or(name.len());
+        let (name, module) = name.split_at_checked(end)?;
         Some(Self {
             address: u64::from_str_radix(address, 16).ok()?,
-            name: name.get(..end)?,
+            name,
+            module: module
+                .trim_ascii()
+                .strip_prefix(b"[")
+                .and_then(|module| module.strip_suffix(b"]")),
         })
     }
 }

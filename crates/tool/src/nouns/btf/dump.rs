@@ -1,0 +1,89 @@
+//! `btf dump`: types one by one.
+
+use std::ops::Range;
+
+use btf::Btf;
+use btf::raw_dump;
+
+use super::args::DumpArgs;
+use super::source::{self, EOPNOTSUPP_STATUS};
+use super::{json, stream};
+use crate::command::{Context, unsupported};
+use crate::failure::{Failure, Result};
+use crate::render::Output;
+use crate::render::json::part::Part;
+use crate::words::Words;
+
+/// bpftool's exit status for ids that no type has: -EINVAL.
+const EINVAL_STATUS: u8 = 234;
+
+/// `btf dump SOURCE [format FORMAT] [root_id ID]…`
+pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
+    let args = DumpArgs::parse(&mut words)?;
+    let loaded = source::load(context, &args.source)?;
+    let mut roots = loaded.roots;
+    roots.extend(&args.roots);
+    if let Some(root) = roots.iter().find(|root| **root >= loaded.btf.len()) {
+        let failure = Failure::new(format_args!("invalid root ID: {root}"));
+        return Err(failure.with_status(EINVAL_STATUS));
+    }
+    if args.as_c {
+        if context.output.is_json() {
+            let failure = Failure::new("JSON output for C-syntax dump is not supported");
+            return Err(failure.with_status(EOPNOTSUPP_STATUS));
+        }
+        return Err(unsupported("btf dump format c"));
+    }
+    if context.output.is_json() {
+        types_as_json(context.output, &loaded.btf, &roots)
+    } else {
+        types_as_text(context.output, &loaded.btf, &roots)
+    }
+}
+
+/// The ids of a blob's own types.
+fn own(btf: &Btf<'_>) -> Range<u32> {
+    btf.start_id()..btf.len()
+}
+
+/// Writes `{"types": […]}`; all of the blob's own types when no ids are given.
+pub fn types_as_json(output: &mut Output<'_>, btf: &Btf<'_>, ids: &[u32]) -> Result<()> {
+    let document = output.json();
+    document.begin_object()?;
+    document.key("types")?;
+    document.begin_array()?;
+    if ids.is_empty() {
+        let (pretty, depth) = document.position();
+        stream::in_order(
+            own(btf),
+            |ids, text| json::write(&mut Part::new(text, pretty, depth), btf, ids),
+            |text| Ok(document.append(text)?),
+        )?;
+    } else {
+        let mut text = Vec::new();
+        json::write(&mut document.part(&mut text), btf, ids.iter().copied());
+        document.append(&text)?;
+    }
+    document.end_array()?;
+    Ok(document.end_object()?)
+}
+
+/// Writes a line for each type, and one for each of its elements.
+pub fn types_as_text(output: &mut Output<'_>, btf: &Btf<'_>, ids: &[u32]) -> Result<()> {
+    let format = |ids: &mut dyn Iterator<Item = u32>, text: &mut Vec<u8>| {
+        for id in ids {
+            // an id without a type writes nothing; the ids were checked
+            raw_dump::write_type(text, btf, id).unwrap_or_default();
+        }
+    };
+    let sink = output.text();
+    if ids.is_empty() {
+        return stream::in_order(
+            own(btf),
+            |mut ids, text| format(&mut ids, text),
+            |text| Ok(sink.pass(text)?),
+        );
+    }
+    format(&mut ids.iter().copied(), sink.buffer());
+    Ok(sink.settle()?)
+}

@@ -1,0 +1,259 @@
+//! Finds the types to dump: in the kernel, in a file of types, in an ELF file.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bpfsys::uapi::flags::MapFlags;
+use bpfsys::{BtfFd, BtfId, SysError};
+use btf::Btf;
+use object::read::ReadCache;
+use object::{Object, ObjectSection};
+
+use super::args::{MapTypes, Source};
+use crate::command::Context;
+use crate::failure::{Failure, Result, errno_status};
+use crate::handle::{MapHandle, ProgHandle};
+use crate::render::escape::Escaped;
+
+/// The kernel's own types.
+pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+/// Where those of modules are too: split, with the kernel's as base.
+const KERNEL_FILES: &[u8] = b"/sys/kernel/btf/";
+
+/// The section of types in an ELF file, and that of the types it is split from.
+const SECTION: &str = ".BTF";
+const BASE_SECTION: &str = ".BTF.base";
+
+/// bpftool's exit statuses: -EINVAL for types that cannot be read, -ENODATA for none in an ELF
+/// file, -ENOENT for objects without types, -EOPNOTSUPP.
+const EINVAL_STATUS: u8 = 234;
+const ENODATA_STATUS: u8 = 195;
+const ENOENT_STATUS: u8 = 254;
+pub(super) const EOPNOTSUPP_STATUS: u8 = 161;
+
+/// No blob is longer: its header counts in 32 bits.
+const LENGTH_MAX: u64 = u32::MAX as u64;
+/// Bytes that tell what a file is: the oldest header of types.
+const HEAD: u64 = 24;
+
+/// Types and which of them were asked for.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The types.
+    pub btf: Btf<'static>,
+    /// The only types that the source stands for; empty for all.
+    pub roots: Vec<u32>,
+}
+
+impl Loaded {
+    fn whole(btf: Btf<'static>) -> Self {
+        Self {
+            btf,
+            roots: Vec::new(),
+        }
+    }
+}
+
+/// Opens a source.
+pub fn load(context: &mut Context<'_, '_>, source: &Source) -> Result<Loaded> {
+    match source {
+        Source::Id(id) => by_id(context, *id).map(Loaded::whole),
+        Source::Prog(prog) => of_prog(context, prog).map(Loaded::whole),
+        Source::Map(map, types) => of_map(context, map, *types),
+        Source::File(path) => file(context, path).map(Loaded::whole),
+        Source::Files(_) => {
+            base_option(context)?;
+            Err(
+                Failure::new("merging several BTF files is not supported by this version of rbpftool")
+                    .with_status(EOPNOTSUPP_STATUS),
+            )
+        }
+    }
+}
+
+fn of_prog(context: &mut Context<'_, '_>, handle: &ProgHandle) -> Result<Btf<'static>> {
+    let info = handle
+        .open_one()?
+        .info()
+        .map_err(|error| Failure::because("can't get prog info", error))?;
+    if info.btf_id == 0 {
+        let failure = Failure::new(format_args!("program {} has no BTF", info.id));
+        return Err(failure.with_status(ENOENT_STATUS));
+    }
+    by_id(context, info.btf_id)
+}
+
+fn of_map(context: &mut Context<'_, '_>, handle: &MapHandle, types: MapTypes) -> Result<Loaded> {
+    let info = handle
+        .open_one(MapFlags::RDONLY)?
+        .info()
+        .map_err(|error| Failure::because("can't get map info", error))?;
+    if info.btf_id == 0 {
+        let failure = Failure::new(format_args!("map {} has no BTF", info.id));
+        return Err(failure.with_status(ENOENT_STATUS));
+    }
+    // 0 stays: it says that the key (of a section of variables, say) has no type
+    let (key, value) = (info.btf_key_type_id, info.btf_value_type_id);
+    Ok(Loaded {
+        btf: by_id(context, info.btf_id)?,
+        roots: match types {
+            MapTypes::KeyAndValue => vec![key, value],
+            MapTypes::Key => vec![key],
+            MapTypes::Value => vec![value],
+            MapTypes::All => Vec::new(),
+        },
+    })
+}
+
+fn by_id(context: &mut Context<'_, '_>, id: u32) -> Result<Btf<'static>> {
+    let what = format!("get btf by id ({id})");
+    let refused =
+        |error: SysError| Failure::because(&what, error).with_status(errno_status(&error));
+    let Some(btf_id) = BtfId::new(id) else {
+        let failure = Failure::new(format_args!("{what}: no BTF object has id 0"));
+        return Err(failure.with_status(ENOENT_STATUS));
+    };
+    let fd = BtfFd::by_id(btf_id).map_err(refused)?;
+    let details = fd.info().map_err(refused)?;
+    let is_module = details.info.kernel_btf != 0 && details.name != b"vmlinux";
+    let base = match base_option(context)? {
+        None if is_module => {
+            context.output.remark(format_args!(
+                "no base BTF was given with -B: the kernel's own is used ({VMLINUX})"
+            ));
+            Some(Arc::new(read(Path::new(VMLINUX), None)?))
+        }
+        base => base,
+    };
+    parse(fd.data().map_err(refused)?, base)
+        .map_err(|error| Failure::because(&what, error).with_status(EINVAL_STATUS))
+}
+
+fn file(context: &mut Context<'_, '_>, path: &Path) -> Result<Btf<'static>> {
+    let is_module =
+        path != Path::new(VMLINUX) && path.as_os_str().as_bytes().starts_with(KERNEL_FILES);
+    let base = match base_option(context)? {
+        None if is_module => Some(Arc::new(read(Path::new(VMLINUX), None)?)),
+        base => base,
+    };
+    read(path, base)
+}
+
+/// The types named by `-B`.
+fn base_option(context: &Context<'_, '_>) -> Result<Option<Arc<Btf<'static>>>> {
+    let Some(path) = &context.options.base_btf else {
+        return Ok(None);
+    };
+    match read(path, None) {
+        Ok(base) => Ok(Some(Arc::new(base))),
+        Err(failure) => Err(failure.with_status(crate::failure::FAILED)),
+    }
+}
+
+fn parse(
+    data: Vec<u8>,
+    base: Option<Arc<Btf<'static>>>,
+) -> std::result::Result<Btf<'static>, btf::BtfError> {
+    match base {
+        Some(base) => Btf::parse_split(data, base),
+        None => Btf::parse(data),
+    }
+}
+
+/// Reads a file: types as the kernel exports them, or an ELF file with a section of them. Types
+/// that an ELF file brings a base for are read on that base.
+pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>> {
+    let shown = Escaped(path.as_os_str().as_bytes());
+    let what = format!("failed to load BTF from {shown}");
+    let unreadable = |error: io::Error| {
+        let status = error
+            .raw_os_error()
+            .map_or(EINVAL_STATUS, |errno| (errno & 0xff).to_le_bytes()[0].wrapping_neg());
+        Failure::because(&what, error).with_status(status)
+    };
+    let malformed =
+        |error: btf::BtfError| Failure::because(&what, error).with_status(EINVAL_STATUS);
+    let sections = match blobs(path).map_err(unreadable)? {
+        Blobs::Plain(data) => return parse(data, base).map_err(malformed),
+        Blobs::Elf(sections) => sections.map_err(|error| {
+            Failure::because(&what, error).with_status(EINVAL_STATUS)
+        })?,
+    };
+    let Some(types) = sections.types else {
+        let failure = Failure::new(format_args!("{what}: the ELF file has no {SECTION} section"));
+        return Err(failure.with_status(ENODATA_STATUS));
+    };
+    let base = match sections.base {
+        Some(own) => Some(Arc::new(parse(own, None).map_err(|error| {
+            Failure::because(format_args!("{what}, {BASE_SECTION}"), error)
+                .with_status(EINVAL_STATUS)
+        })?)),
+        None => base,
+    };
+    parse(types, base).map_err(malformed)
+}
+
+/// What a file holds.
+enum Blobs {
+    /// Not an ELF file: all of it.
+    Plain(Vec<u8>),
+    /// Sections of an ELF file.
+    Elf(std::result::Result<Sections, object::Error>),
+}
+
+#[derive(Default)]
+struct Sections {
+    types: Option<Vec<u8>>,
+    base: Option<Vec<u8>>,
+}
+
+fn blobs(path: &Path) -> io::Result<Blobs> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let mut data = Vec::new();
+    (&file).take(HEAD).read_to_end(&mut data)?;
+    if is_elf(&data) && metadata.is_file() {
+        // a kernel with debugging information is large, and its types are a small part of it
+        file.rewind()?;
+        return Ok(Blobs::Elf(sections(&ReadCache::new(file))));
+    }
+    if is_elf(&data) || is_btf(&data) {
+        let length = metadata.len().min(LENGTH_MAX).saturating_sub(HEAD);
+        // one byte more lets the end be seen without growing
+        data.reserve_exact(usize::try_from(length + 1).unwrap_or_default());
+        file.take(LENGTH_MAX).read_to_end(&mut data)?;
+    }
+    if is_elf(&data) {
+        return Ok(Blobs::Elf(sections(data.as_slice())));
+    }
+    // what is neither is refused for its first bytes: there is no need to read on
+    Ok(Blobs::Plain(data))
+}
+
+fn is_elf(data: &[u8]) -> bool {
+    data.starts_with(b"\x7fELF")
+}
+
+/// Whether these are the first bytes of types, in either byte order.
+fn is_btf(data: &[u8]) -> bool {
+    data.starts_with(b"\x9f\xeb") || data.starts_with(b"\xeb\x9f")
+}
+
+fn sections<'d, R: ?Sized>(data: &'d R) -> std::result::Result<Sections, object::Error>
+where
+    &'d R: object::ReadRef<'d>,
+{
+    let elf = object::File::parse(data)?;
+    let section = |name| {
+        elf.section_by_name(name)
+            .map(|section| Ok(section.uncompressed_data()?.into_owned()))
+            .transpose()
+    };
+    Ok(Sections {
+        types: section(SECTION)?,
+        base: section(BASE_SECTION)?,
+    })
+}

@@ -1,0 +1,208 @@
+//! Formats many types on two threads and hands the text on in the order of the ids.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+
+use crate::failure::Result;
+
+/// How many types make a block: about 100 KiB of text.
+const BLOCK: u32 = 1024;
+/// Fewer types than this are formatted before a thread has started.
+const FEW: u32 = 8 * BLOCK;
+/// How many blocks the other thread may be ahead.
+const AHEAD: usize = 4;
+
+/// Calls `format` for every block of `ids`, and `each` for the texts in order.
+///
+/// Blocks are formatted by whoever is free, so at most a few of them are in memory, however
+/// slowly `each` takes them.
+pub(super) fn in_order(
+    ids: Range<u32>,
+    format: impl Fn(Range<u32>, &mut Vec<u8>) + Sync,
+    mut each: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let blocks = Blocks {
+        next: AtomicU32::new(0),
+        ids,
+    };
+    let count = blocks.count();
+    if blocks.ids.len() < FEW as usize || !has_two_cpus() {
+        let mut text = Vec::new();
+        for n in 0..count {
+            text.clear();
+            format(blocks.get(n), &mut text);
+            each(&text)?;
+        }
+        return Ok(());
+    }
+    std::thread::scope(|scope| {
+        let (done, finished) = sync_channel(AHEAD);
+        let (give_back, spare) = channel();
+        let (blocks, format) = (&blocks, &format);
+        // without another thread this one formats everything
+        drop(
+            std::thread::Builder::new()
+                .spawn_scoped(scope, move || help(blocks, format, &spare, &done)),
+        );
+        let mut merge = Merge {
+            finished,
+            give_back,
+            early: BTreeMap::new(),
+            spare: Vec::new(),
+        };
+        for n in 0..count {
+            let text = merge.wait_for(n, blocks, format);
+            each(&text)?;
+            merge.reuse(text);
+        }
+        Ok(())
+    })
+}
+
+fn has_two_cpus() -> bool {
+    std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1)
+}
+
+/// The blocks of a range, dealt out one by one.
+struct Blocks {
+    next: AtomicU32,
+    ids: Range<u32>,
+}
+
+impl Blocks {
+    fn count(&self) -> u32 {
+        self.ids.end.saturating_sub(self.ids.start).div_ceil(BLOCK)
+    }
+
+    fn get(&self, n: u32) -> Range<u32> {
+        let start = self.ids.start.saturating_add(n.saturating_mul(BLOCK));
+        start..start.saturating_add(BLOCK).min(self.ids.end)
+    }
+
+    /// A block that nobody has formatted.
+    fn take(&self) -> Option<u32> {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        (n < self.count()).then_some(n)
+    }
+}
+
+type Numbered = (u32, Vec<u8>);
+
+/// The other thread: formats until there is nothing left, or nobody listens.
+fn help(
+    blocks: &Blocks,
+    format: &(impl Fn(Range<u32>, &mut Vec<u8>) + Sync),
+    spare: &Receiver<Vec<u8>>,
+    done: &SyncSender<Numbered>,
+) {
+    while let Some(n) = blocks.take() {
+        let mut text = spare.try_recv().unwrap_or_default();
+        text.clear();
+        format(blocks.get(n), &mut text);
+        if done.send((n, text)).is_err() {
+            return;
+        }
+    }
+}
+
+/// This thread: formats too, and puts the texts in order.
+struct Merge {
+    finished: Receiver<Numbered>,
+    give_back: Sender<Vec<u8>>,
+    /// Texts that came before their turn.
+    early: BTreeMap<u32, Vec<u8>>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Merge {
+    /// The text of block `n`; other blocks are formatted while it is not there.
+    fn wait_for(
+        &mut self,
+        n: u32,
+        blocks: &Blocks,
+        format: &impl Fn(Range<u32>, &mut Vec<u8>),
+    ) -> Vec<u8> {
+        loop {
+            if let Some(text) = self.early.remove(&n) {
+                return text;
+            }
+            let arrived = match self.finished.try_recv() {
+                Ok(arrived) => Some(arrived),
+                Err(TryRecvError::Empty) => match blocks.take() {
+                    Some(own) => {
+                        let mut text = self.spare.pop().unwrap_or_default();
+                        text.clear();
+                        format(blocks.get(own), &mut text);
+                        Some((own, text))
+                    }
+                    None => self.finished.recv().ok(),
+                },
+                Err(TryRecvError::Disconnected) => None,
+            };
+            match arrived {
+                Some((at, text)) => {
+                    self.early.insert(at, text);
+                }
+                // there is no other thread
+                None => {
+                    let mut text = Vec::new();
+                    format(blocks.get(n), &mut text);
+                    return text;
+                }
+            }
+        }
+    }
+
+    fn reuse(&mut self, text: Vec<u8>) {
+        if self.spare.is_empty() {
+            self.spare.push(text);
+        } else {
+            // the other thread may have ended
+            drop(self.give_back.send(text));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failure;
+
+    fn write(ids: Range<u32>, text: &mut Vec<u8>) {
+        for id in ids {
+            text.extend_from_slice(&id.to_ne_bytes());
+        }
+    }
+
+    fn all(ids: Range<u32>) -> Vec<u8> {
+        let mut text = Vec::new();
+        write(ids, &mut text);
+        text
+    }
+
+    #[test]
+    fn texts_come_in_order_for_any_number_of_ids() {
+        for ids in [1..1, 1..2, 1..1025, 5..FEW, 5..FEW * 3 + 7] {
+            let mut got = Vec::new();
+            in_order(ids.clone(), write, |text| {
+                got.extend_from_slice(text);
+                Ok(())
+            })
+            .unwrap();
+            assert!(got == all(ids.clone()), "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn a_failing_reader_ends_it() {
+        let mut calls = 0;
+        let result = in_order(1..FEW * 50, write, |_| {
+            calls += 1;
+            if calls < 3 { Ok(()) } else { Err(Failure::shown(7)) }
+        });
+        assert_eq!(result.unwrap_err().status(), 7);
+        assert_eq!(calls, 3);
+    }
+}

@@ -1,0 +1,32 @@
+//! BTF objects as text, laid out as bpftool does.
+
+use std::io::{self, Write};
+
+use super::view::BtfView;
+use crate::nouns::holder_line;
+use crate::render::View;
+
+impl View for BtfView {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        write!(out, "{}: ", self.id)?;
+        match &self.name {
+            _ if self.kernel => {
+                write!(out, "name [{}]  ", self.name.clone().unwrap_or_default())?;
+            }
+            Some(name) => write!(out, "name {name}  ")?,
+            None => out.write_all(b"name <anon>  ")?,
+        }
+        write!(out, "size {}B", self.size)?;
+        for (label, ids) in [("prog_ids", &self.prog_ids), ("map_ids", &self.map_ids)] {
+            for (n, id) in ids.iter().enumerate() {
+                if n == 0 {
+                    write!(out, "  {label} {id}")?;
+                } else {
+                    write!(out, ",{id}")?;
+                }
+            }
+        }
+        holder_line(out, &self.pids)?;
+        out.write_all(b"\n")
+    }
+}
