@@ -18,6 +18,8 @@ pub struct Context<'c, 'w> {
     pub output: &'c mut Output<'w>,
     /// The noun whose commands are being read: its usage is shown when the words are wrong.
     pub noun: Option<&'static Noun>,
+    /// Whether the words come from a batch file.
+    pub in_batch: bool,
 }
 
 impl Context<'_, '_> {

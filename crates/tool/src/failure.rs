@@ -49,8 +49,14 @@ impl Failure {
         E: std::error::Error + Send + Sync + 'static,
     {
         let hint = crate::hints::for_error(&cause);
+        // what was tried is said already: the name of the system call adds nothing to it
+        let sys = (&cause as &dyn std::any::Any).downcast_ref::<SysError>();
+        let error = match sys.map(SysError::reason) {
+            Some(reason) => anyhow::anyhow!("{what}: {reason}"),
+            None => anyhow::Error::new(cause).context(what.to_string()),
+        };
         Self {
-            kind: Kind::Message(anyhow::Error::new(cause).context(what.to_string())),
+            kind: Kind::Message(error),
             hint,
             status: FAILED,
         }

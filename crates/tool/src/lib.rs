@@ -41,6 +41,7 @@ pub fn run<W: Write>(args: &[OsString], stdout: W, stderr: &mut dyn Write) -> u8
         options: &line.options,
         output: &mut output,
         noun: None,
+        in_batch: false,
     };
     let result = parsed.and_then(|()| {
         if line.options.help {

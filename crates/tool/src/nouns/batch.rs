@@ -15,6 +15,10 @@ const WORDS_MAX: usize = 4096;
 
 /// `batch file FILE`, where `-` is standard input. The first command that fails ends it.
 pub fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
+    if context.in_batch {
+        // a file that runs itself would never end
+        return Err(Failure::new("a batch file cannot run another"));
+    }
     if words.len() < 2 {
         return Err(Failure::new("too few parameters for batch"));
     }
@@ -46,6 +50,7 @@ pub fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
     if json {
         context.output.json().begin_array()?;
     }
+    context.in_batch = true;
     let result = run_lines(context, &mut lines);
     // the array is closed whatever happened, so that the document stays whole
     match result {

@@ -60,8 +60,7 @@ fn json_text(bytes: &[u8]) -> Cow<'_, str> {
     for chunk in bytes.utf8_chunks() {
         text.push_str(&chunk.valid().replace('\\', r"\\"));
         for byte in chunk.invalid() {
-            // writing to a String cannot fail
-            drop(write!(text, "\\x{byte:02x}"));
+            text.push_str(&format!("\\x{byte:02x}"));
         }
     }
     Cow::Owned(text)

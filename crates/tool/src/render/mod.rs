@@ -57,6 +57,8 @@ impl<'w> Output<'w> {
     pub fn new(format: Format, out: impl Write + 'w, errors: &'w mut dyn Write) -> Self {
         Self {
             format,
+            // in text output the document holds bpftool's typed form of map elements, which has
+            // the pretty layout
             json: Json::new(Sink::new(out), format != Format::Json),
             errors,
             values: 0,
@@ -168,7 +170,7 @@ impl<'w> Output<'w> {
     }
 
     /// Ends the document: JSON documents end with a newline.
-    pub fn finish(&mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         if self.is_json() {
             self.json.sink().write_all(b"\n")?;
         }

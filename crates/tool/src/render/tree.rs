@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use btf::Kind;
+use btf::types::Name;
 use btf::value::Value;
 use serde::ser::{SerializeMap, Serializer};
 use serde::Serialize;
@@ -59,10 +60,13 @@ impl Tree {
             Value::Int(number) => Self::Int(*number),
             Value::Bool(truth) => Self::Bool(*truth),
             Value::Char(byte) => char_code(*byte, style),
-            Value::Bits(bits) => hex_word(bits.raw, style),
-            Value::Enum { name, value, .. } => {
-                let name = name.map(btf::Name::or_empty).filter(|name| !name.is_empty());
-                name.map_or_else(|| number(*value), |name| Self::Str(Text::from(name)))
+            Value::Bits(bits) => hex_word(bits.raw(), style),
+            Value::Enum(constant) => {
+                let name = constant.name.map(Name::or_empty);
+                name.filter(|name| !name.is_empty()).map_or_else(
+                    || number(constant.value()),
+                    |name| Self::Str(Text::from(name)),
+                )
             }
             Value::Float { value, size } => float(*value, *size),
             Value::RawFloat(bytes) => Self::Seq(
@@ -82,7 +86,7 @@ impl Tree {
                 let mut anonymous = 0_u32;
                 let members = composite.members.iter().map(|member| {
                     let mut name = Text::from(member.name.or_empty());
-                    if name.0.is_empty() {
+                    if name.0.is_empty() && style == Style::Json {
                         // equal keys would hide one another: only the first stays empty
                         anonymous += 1;
                         if anonymous > 1 {

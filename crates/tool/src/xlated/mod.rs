@@ -7,7 +7,8 @@ pub mod symbols;
 use bpfsys::insn::Insn;
 use bpfsys::insn::disasm::disasm_one;
 use bpfsys::uapi::info::{FuncInfo, LineInfo};
-use bpfsys::{BtfFd, BtfId, ProgDetails, ProgFd, ProgParts};
+use bpfsys::cmd::{ProgDetails, ProgParts};
+use bpfsys::{BtfFd, BtfId, ProgFd};
 use btf::Btf;
 use zerocopy::IntoBytes;
 

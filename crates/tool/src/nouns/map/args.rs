@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use bpfsys::uapi::flags::{ElemFlags, MapFlags};
 use bpfsys::uapi::info::MapInfo;
-use bpfsys::{MapShape, MapType};
+use bpfsys::MapType;
 
 use crate::failure::{Failure, Result};
 use crate::handle::{MapHandle, ProgHandle};
@@ -37,10 +37,11 @@ pub struct Wanted {
 
 impl ElementArgs {
     /// Reads `key DATA`, `value VALUE` and flags in any order, until no word is left.
+    /// `value_len` is what the kernel takes for a value: those of all CPUs of a per-CPU map.
     pub fn parse(
         words: &mut Words<'_>,
         info: &MapInfo,
-        shape: &MapShape,
+        value_len: usize,
         wanted: Wanted,
     ) -> Result<Self> {
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -63,7 +64,7 @@ impl ElementArgs {
                 if !open.value {
                     return Err(surplus("value", wanted.value && value_size > 0));
                 }
-                args.read_value(words, info, shape, value_size)?;
+                args.read_value(words, info, value_len, value_size)?;
                 open.value = false;
             } else if let Some(flags) = element_flags(words) {
                 if !flags_open {
@@ -92,7 +93,7 @@ impl ElementArgs {
         &mut self,
         words: &mut Words<'_>,
         info: &MapInfo,
-        shape: &MapShape,
+        value_len: usize,
         value_size: usize,
     ) -> Result<()> {
         let map_type = info.type_();
@@ -104,7 +105,7 @@ impl ElementArgs {
             handle.open_one()?.into()
         } else {
             let value = bytes(words, "value", value_size)?;
-            self.value = spread(&value, shape);
+            self.value = if map_type.is_per_cpu() { spread(&value, value_len) } else { value };
             return Ok(());
         };
         self.value = fd.as_fd().as_raw_fd().to_ne_bytes().to_vec();
@@ -114,11 +115,8 @@ impl ElementArgs {
 }
 
 /// The same value for every CPU of a per-CPU map, each at its place.
-fn spread(value: &[u8], shape: &MapShape) -> Vec<u8> {
-    if !shape.map_type.is_per_cpu() {
-        return value.to_vec();
-    }
-    let mut all = vec![0; shape.value_buf_len];
+fn spread(value: &[u8], value_len: usize) -> Vec<u8> {
+    let mut all = vec![0; value_len];
     for place in all.chunks_mut(value.len().next_multiple_of(8).max(1)) {
         if let Some(place) = place.get_mut(..value.len()) {
             place.copy_from_slice(value);
@@ -129,7 +127,7 @@ fn spread(value: &[u8], shape: &MapShape) -> Vec<u8> {
 
 fn element_flags(words: &mut Words<'_>) -> Option<ElemFlags> {
     [
-        ("any", ElemFlags::ANY),
+        ("any", ElemFlags::empty()),
         ("noexist", ElemFlags::NOEXIST),
         ("exist", ElemFlags::EXIST),
     ]
@@ -183,12 +181,11 @@ mod tests {
             value_size,
             ..MapInfo::default()
         };
-        let shape = MapShape::of(&info).unwrap();
         let wanted = Wanted {
             key: true,
             value: true,
         };
-        ElementArgs::parse(&mut Words::new(&words), &info, &shape, wanted)
+        ElementArgs::parse(&mut Words::new(&words), &info, 0, wanted)
             .map_err(|failure| failure.message().unwrap())
     }
 

@@ -11,6 +11,7 @@ use crate::command::Context;
 use crate::failure::{Failure, Result};
 use crate::handle::MapHandle;
 use crate::pins;
+use crate::render::escape::Escaped;
 use crate::words::{Words, shown};
 
 /// The longest name the kernel keeps, without its NUL.
@@ -45,13 +46,11 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
     let map_type = spec
         .map_type
         .ok_or_else(|| Failure::new("map type not specified"))?;
-    let map = create(map_type, &name, &spec).map_err(|error| {
-        let failure = Failure::because("map create failed", error);
-        let odd = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
-        if error.kind() == ErrorKind::Invalid && name.iter().any(odd) {
-            return failure.with_hint("a map's name may have letters, digits, '_' and '.' only");
-        }
-        failure
+    let name = std::str::from_utf8(&name).map_err(|error| {
+        Failure::because(format_args!("map name '{}'", Escaped(&name)), error)
+    })?;
+    let map = create(map_type, name, &spec).map_err(|error| {
+        Failure::because("map create failed", error)
     })?;
     pins::pin(&map, path)?;
     context.output.done()
@@ -120,7 +119,7 @@ fn size(words: &mut Words<'_>, known: u32, what: &str) -> Result<u32> {
     words.take_u32(what)
 }
 
-fn create(map_type: MapType, name: &[u8], spec: &Spec) -> std::result::Result<MapFd, SysError> {
+fn create(map_type: MapType, name: &str, spec: &Spec) -> std::result::Result<MapFd, SysError> {
     let attempt = || {
         let mut command = MapCreate::new(map_type, spec.key_size, spec.value_size, spec.max_entries)
             .name(name)

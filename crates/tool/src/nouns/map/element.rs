@@ -7,7 +7,8 @@ use bpfsys::cmd::{
 };
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::uapi::info::MapInfo;
-use bpfsys::{ErrorKind, MapFd, MapShape, SysError};
+use bpfsys::{MapFd, MapShape, SysError};
+use nix::errno::Errno;
 use serde::Serialize;
 
 use super::args::{ElementArgs, Wanted};
@@ -52,7 +53,7 @@ fn target(words: &mut Words<'_>, flags: MapFlags, wanted: Wanted) -> Result<Targ
     let shape = map
         .shape()
         .map_err(|error| Failure::because("can't get map info", error))?;
-    let args = ElementArgs::parse(words, &info, &shape, wanted)?;
+    let args = ElementArgs::parse(words, &info, shape.value_buf_len, wanted)?;
     Ok(Target {
         map,
         info,
@@ -88,7 +89,7 @@ pub(super) fn lookup(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Res
     let mut value = vec![0; target.shape.value_buf_len];
     match MapLookupElem::new(&target.map, &target.args.key).run(&mut value) {
         Ok(()) => show(context, &target, &value),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        Err(error) if error.is(Errno::ENOENT) => {
             if context.output.is_json() {
                 context.output.done()?;
             } else {
@@ -108,7 +109,7 @@ pub(super) fn pop(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
     let mut value = vec![0; target.shape.value_buf_len];
     match MapLookupAndDelete::new(&target.map, &target.args.key).run(&mut value) {
         Ok(()) => show(context, &target, &value),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        Err(error) if error.is(Errno::ENOENT) => {
             if context.output.is_json() {
                 context.output.done()?;
                 return Err(Failure::shown(NOT_FOUND));

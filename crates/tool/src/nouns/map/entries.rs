@@ -65,7 +65,8 @@ impl<'m> Entries<'m> {
             keys: Vec::new(),
             values: Vec::new(),
             walk: Walk::Batch {
-                cursor: BatchCursor::default(),
+                cursor: BatchCursor::new(map)
+                    .map_err(|error| Failure::because("can't get map info", error))?,
                 filled: 0,
                 done: false,
             },
@@ -186,7 +187,7 @@ fn chunks(bytes: &[u8], size: usize, count: usize) -> impl Iterator<Item = &[u8]
 /// Says which types of maps have no elements that could be listed.
 fn cannot_dump(info: &MapInfo, error: SysError) -> Failure {
     let status = errno_status(&error);
-    let unsupported = error.kind() == ErrorKind::Unsupported || error.errno() == Some(Errno::EINVAL);
+    let unsupported = error.kind() == ErrorKind::Unsupported || error.is(Errno::EINVAL);
     let kind = info.type_();
     let what = format!("can't dump map {} of type {kind}", info.id);
     let failure = if unsupported {

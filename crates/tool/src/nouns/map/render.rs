@@ -197,7 +197,7 @@ impl ElementFormat {
     #[must_use]
     pub fn is_absent(&self, error: &SysError) -> bool {
         let sparse = self.map_type.is_map_of_maps() || self.map_type == MapType::PROG_ARRAY;
-        sparse && error.errno() == Some(Errno::ENOENT)
+        sparse && error.is(Errno::ENOENT)
     }
 
     /// An element whose value could not be read, as a JSON object.
@@ -238,7 +238,7 @@ impl ElementFormat {
 fn strerror(error: &SysError) -> String {
     /// The kernel's own "not supported", which has no name in C.
     const ENOTSUPP: i32 = 524;
-    match error.raw_errno() {
+    match error.raw_os_error() {
         Some(ENOTSUPP) => "Operation not supported".to_owned(),
         Some(errno) => {
             let text = io::Error::from_raw_os_error(errno).to_string();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bpfsys::uapi::info::MapInfo;
 use bpfsys::{BtfFd, BtfId};
-use btf::Btf;
+use btf::{Btf, TypeId};
 use btf::value::{Value, decode};
 
 use crate::failure::{Failure, Result};
@@ -53,13 +53,13 @@ impl MapTypes {
     /// A key as its type says; `None` when keys have no type.
     #[must_use]
     pub fn key<'a>(&'a self, bytes: &'a [u8]) -> Option<Value<'a>> {
-        Some(decode(&self.btf, self.key?.into(), bytes))
+        Some(decode(&self.btf, TypeId::from(self.key?), bytes))
     }
 
     /// A value as its type says.
     #[must_use]
     pub fn value<'a>(&'a self, bytes: &'a [u8]) -> Value<'a> {
-        decode(&self.btf, self.value.into(), bytes)
+        decode(&self.btf, TypeId::from(self.value), bytes)
     }
 }
 

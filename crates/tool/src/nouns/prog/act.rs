@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use bpfsys::AttachType;
-use bpfsys::cmd::{ProgAttach, ProgDetach, ProgTestRun};
+use bpfsys::cmd::{ProgAttach, ProgDetach, ProgTestRun, Target};
 use bpfsys::uapi::flags::MapFlags;
 
 use super::args::{RunArgs, attach_type, is_dash};
@@ -40,7 +40,7 @@ pub(super) fn attach(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<
     let (prog, attach_type, target) = attachment(words)?;
     match &target {
         Some(map) => ProgAttach::new(map, &prog, attach_type).run(),
-        None => ProgAttach::to_current_netns(&prog, attach_type).run(),
+        None => ProgAttach::new(Target::Current, &prog, attach_type).run(),
     }
     .map_err(|error| {
         Failure::because("failed prog attach", error).with_status(EINVAL_STATUS)
@@ -53,7 +53,7 @@ pub(super) fn detach(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<
     let (prog, attach_type, target) = attachment(words)?;
     match &target {
         Some(map) => ProgDetach::new(map, attach_type).prog(&prog).run(),
-        None => ProgDetach::from_current_netns(attach_type).prog(&prog).run(),
+        None => ProgDetach::new(Target::Current, attach_type).prog(&prog).run(),
     }
     .map_err(|error| {
         Failure::because("failed prog detach", error).with_status(EINVAL_STATUS)

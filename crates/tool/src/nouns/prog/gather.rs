@@ -1,8 +1,9 @@
 //! Programs of the kernel, as views.
 
 use bpfsys::uapi::info::ProgInfo;
-use bpfsys::{BtfFd, BtfId, ErrorKind, MapFd, MapId, MapType, ProgDetails, ProgFd, ProgParts};
+use bpfsys::cmd::{ProgDetails, ProgParts};
 use bpfsys::uapi::flags::MapFlags;
+use bpfsys::{BtfFd, BtfId, ErrorKind, MapFd, MapId, MapType, ProgFd};
 use btf::{Btf, Type};
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
@@ -52,7 +53,7 @@ impl Gatherer {
         let (details, orphaned) = match prog.details(ProgParts::MAP_IDS) {
             Ok(details) => (details, false),
             // the device of an offloaded program is gone; nothing else is told about it
-            Err(error) if error.errno() == Some(Errno::ENODEV) => (ProgDetails::default(), true),
+            Err(error) if error.is(Errno::ENODEV) => (ProgDetails::default(), true),
             Err(error) => return Err(Failure::because("can't get prog info", error)),
         };
         let info = &details.info;
@@ -139,7 +140,7 @@ fn metadata(details: &ProgDetails, style: Style) -> Option<Tree> {
         let Ok(Type::Var(var)) = btf.type_by_id(variable.type_id) else {
             continue;
         };
-        let Some(name) = var.name().strip_prefix(METADATA_PREFIX) else {
+        let Some(name) = var.name().or_empty().strip_prefix(METADATA_PREFIX) else {
             continue;
         };
         let start = usize::try_from(variable.offset).ok()?;
