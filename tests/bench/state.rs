@@ -40,7 +40,7 @@ pub(crate) fn percpu_hash(len: u32) -> Result<MapFd> {
         .name("bench_percpu")
         .run()?;
     let value: Vec<u8> = (0..map.shape()?.value_buf_len)
-        .map(|i| (i % 251) as u8)
+        .map(|i| i.to_le_bytes()[0])
         .collect();
     for key in 0..len {
         MapUpdateElem::new(&map, &key.to_ne_bytes(), &value).run()?;

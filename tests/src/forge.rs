@@ -89,7 +89,7 @@ impl BtfForge {
 
     /// An integer of `bytes`, with `INT_*` flags.
     pub fn int(&mut self, name: &str, bytes: u32, flags: u32) -> u32 {
-        self.record(name, INT << 24, bytes, &[flags << 24 | bytes * 8])
+        self.record(name, INT << 24, bytes, &[(flags << 24) | (bytes * 8)])
     }
 
     /// A pointer.
@@ -122,7 +122,7 @@ impl BtfForge {
         let mut extra = Vec::new();
         for (name, ty, at, bits) in members {
             let name = self.string(name);
-            extra.extend([name, *ty, if fields { bits << 24 | at } else { *at }]);
+            extra.extend([name, *ty, if fields { (bits << 24) | at } else { *at }]);
         }
         let info = u32::from(fields) << 31 | kind << 24 | count(members.len());
         self.record(name, info, size, &extra)

@@ -12,6 +12,7 @@ pub mod forge;
 mod ns;
 mod outcome;
 mod program;
+pub mod state;
 mod suite;
 
 pub use expected::{Expected, blessing, fixture, root};

@@ -93,6 +93,30 @@ impl Private {
         self.dir.path().join("tracefs")
     }
 
+    /// A cgroup of our own, without processes; made on first use.
+    ///
+    /// # Errors
+    ///
+    /// If there is no cgroup2 hierarchy to mount.
+    pub fn cgroup(&self) -> Result<PathBuf> {
+        let top = self.dir.path().join("cgroup2");
+        let ours = top.join(format!("rbpftool-test-{}", std::process::id()));
+        if !ours.is_dir() {
+            let none: Option<&str> = None;
+            std::fs::create_dir_all(&top).context("make a directory to mount cgroup2 on")?;
+            mount(
+                Some("cgroup2"),
+                &top,
+                Some("cgroup2"),
+                MsFlags::empty(),
+                none,
+            )
+            .context("mount cgroup2")?;
+            std::fs::create_dir(&ours).with_context(|| format!("create {}", ours.display()))?;
+        }
+        Ok(ours)
+    }
+
     /// A plain directory that goes away with this.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -104,6 +128,12 @@ impl Drop for Private {
     fn drop(&mut self) {
         // The namespace would take the mounts with it, but the directory
         // under them can only be removed once they are gone.
+        let top = self.dir.path().join("cgroup2");
+        if top.is_dir() {
+            let ours = top.join(format!("rbpftool-test-{}", std::process::id()));
+            let _removed = std::fs::remove_dir(ours);
+            let _gone = umount2(&top, MntFlags::MNT_DETACH);
+        }
         for at in &self.mounts {
             let _gone = umount2(at, MntFlags::MNT_DETACH);
         }

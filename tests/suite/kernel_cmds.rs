@@ -1,0 +1,45 @@
+//! Every `bpf()` command on the running kernel: once with success, and with
+//! the errors its documentation names.
+
+#[path = "kernel_cmds/attach.rs"]
+mod attach;
+#[path = "kernel_cmds/element.rs"]
+mod element;
+#[path = "kernel_cmds/link.rs"]
+mod link;
+#[path = "kernel_cmds/map.rs"]
+mod map;
+#[path = "kernel_cmds/object.rs"]
+mod object;
+#[path = "kernel_cmds/prog.rs"]
+mod prog;
+#[path = "kernel_cmds/support.rs"]
+mod support;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use rbpftool_tests::{Private, Suite};
+use support::Bench;
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new("kernel_cmds").serial();
+    let private = match Private::enter() {
+        Ok(private) => Arc::new(private),
+        Err(e) => {
+            suite.add("every command", move || Err(e));
+            return suite.run();
+        }
+    };
+    let mut bench = Bench {
+        suite,
+        private: Arc::clone(&private),
+    };
+    map::add(&mut bench);
+    element::add(&mut bench);
+    prog::add(&mut bench);
+    object::add(&mut bench);
+    attach::add(&mut bench);
+    link::add(&mut bench);
+    bench.suite.run()
+}

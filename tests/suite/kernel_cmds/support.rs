@@ -1,0 +1,58 @@
+//! Adding tests of a command, and telling a refusal from another.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use bpfsys::{ErrorKind, KernelVersion, SysError};
+use rbpftool_tests::{Private, Suite, skip};
+
+/// The suite being filled, and the place its tests work in.
+pub(crate) struct Bench {
+    pub(crate) suite: Suite,
+    pub(crate) private: Arc<Private>,
+}
+
+/// A test that knows where it may work.
+pub(crate) type Test = fn(&Private) -> Result<()>;
+
+impl Bench {
+    /// The two tests of a command.
+    pub(crate) fn cmd(&mut self, name: &str, success: Test, errors: Test) {
+        self.one(&format!("{name}::success"), success);
+        self.one(&format!("{name}::errors"), errors);
+    }
+
+    /// One more test.
+    pub(crate) fn one(&mut self, name: &str, test: Test) {
+        let private = Arc::clone(&self.private);
+        self.suite.add(name, move || test(&private));
+    }
+}
+
+/// Fails unless `result` is an error of this kind.
+pub(crate) fn refused<T>(what: &str, result: Result<T, SysError>, kind: ErrorKind) -> Result<()> {
+    match result {
+        Ok(_) => bail!("{what} worked"),
+        Err(e) if e.kind() == kind => Ok(()),
+        Err(e) => bail!("{what}: {e} is {:?}, not {kind:?}", e.kind()),
+    }
+}
+
+/// A command newer than the running kernel must be refused as unknown; the
+/// rest of its test is a skip that names the version.
+pub(crate) fn only_since<T>(
+    version: (u16, u16),
+    what: &str,
+    result: Result<T, SysError>,
+) -> Result<T> {
+    let running = KernelVersion::running()?;
+    match result {
+        Ok(done) => Ok(done),
+        Err(e) if (running.major, running.minor) >= version => bail!("{what}: {e}"),
+        Err(e) if e.kind() == ErrorKind::Invalid => Err(skip(format!(
+            "{what} needs Linux {}.{}; this one ({}.{}) answers as it should: {e}",
+            version.0, version.1, running.major, running.minor
+        ))),
+        Err(e) => bail!("{what} is unknown to this kernel, which answers {e}"),
+    }
+}
