@@ -314,7 +314,7 @@ fn uprobe_multi() -> Result<Held> {
 
 /// A congestion control of ours, registered by a link; no socket chooses it.
 fn struct_ops(kernel: &Btf<'_>, types: &Types) -> Result<Held> {
-    let (map, progs) = congestion_control(kernel, types, "rbpf_test_cc", MapFlags::LINK)?;
+    let (map, progs) = congestion_control(kernel, types, "rbpf_test_cc")?;
     let link = LinkCreate::struct_ops(&map).run()?;
     let mut held = Held {
         label: "struct_ops",
@@ -330,6 +330,9 @@ fn struct_ops(kernel: &Btf<'_>, types: &Types) -> Result<Held> {
 
 /// A filled `struct_ops` map of TCP congestion control, and its programs.
 ///
+/// It is of the kind that a link registers: one that is registered by being
+/// filled would outlive every descriptor of it.
+///
 /// # Errors
 ///
 /// If the kernel's BTF lacks the type, or the kernel refuses any part.
@@ -337,7 +340,6 @@ pub fn congestion_control(
     kernel: &Btf<'_>,
     types: &Types,
     name: &str,
-    flags: MapFlags,
 ) -> Result<(MapFd, Vec<ProgFd>)> {
     let find = |name: &str| {
         kernel
@@ -386,7 +388,7 @@ pub fn congestion_control(
     put(data + at, name.as_bytes())?;
     let map = MapCreate::new(MapType::STRUCT_OPS, 4, size, 1)
         .name("test_cc")
-        .flags(flags)
+        .flags(MapFlags::LINK)
         // No type of it is used, but the kernel insists on some BTF.
         .btf(&types.fd, 0, 0)
         .vmlinux_value_type(value_type.get(), None)

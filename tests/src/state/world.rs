@@ -237,7 +237,7 @@ impl World {
                 Err(e) => self.lacks(&format!("link {label}"), &e),
             }
         }
-        match links::congestion_control(&kernel, &self.types, "rbpf_test_map", MapFlags::empty()) {
+        match links::congestion_control(&kernel, &self.types, "rbpf_test_map") {
             Ok((map, progs)) => {
                 self.add_map("struct_ops", map);
                 for fd in progs {

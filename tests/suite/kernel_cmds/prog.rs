@@ -273,8 +273,7 @@ fn kernel_btf() -> Result<btf::Btf<'static>> {
 
 fn assoc(_: &Private) -> Result<()> {
     let prog = simple_of(ProgType::SYSCALL)?;
-    let flags = bpfsys::uapi::flags::MapFlags::empty();
-    let (map, _progs) = congestion_control(&kernel_btf()?, &Types::load()?, "rbpf_assoc", flags)?;
+    let (map, _progs) = congestion_control(&kernel_btf()?, &Types::load()?, "rbpf_assoc")?;
     let result = ProgAssocStructOps::new(&prog, &map).run();
     only_since((7, 0), "PROG_ASSOC_STRUCT_OPS", result)
 }
