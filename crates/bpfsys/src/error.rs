@@ -100,6 +100,10 @@ pub enum Refusal {
     BadAnswer,
     /// The possible CPUs could not be read.
     NoCpuList,
+    /// A probe of ours is broken.
+    BadProbe,
+    /// A probe cannot tell without something to attach to.
+    DependsOnTarget,
 }
 
 impl Refusal {
@@ -119,6 +123,8 @@ impl Refusal {
             Self::KeepsChanging => "object keeps growing while it is read",
             Self::BadAnswer => "unexpected answer",
             Self::NoCpuList => "cannot tell the possible cpus",
+            Self::BadProbe => "the probe itself is broken",
+            Self::DependsOnTarget => "depends on what the program attaches to",
         }
     }
 
@@ -128,7 +134,9 @@ impl Refusal {
             Self::UnknownMapType => ErrorKind::Unsupported,
             Self::TooMany => ErrorKind::TooBig,
             Self::KeepsChanging => ErrorKind::Interrupted,
-            Self::BadAnswer | Self::NoCpuList => ErrorKind::Other,
+            Self::BadAnswer | Self::NoCpuList | Self::BadProbe | Self::DependsOnTarget => {
+                ErrorKind::Other
+            }
             Self::KeySize
             | Self::ValueSize
             | Self::BatchSize

@@ -7,6 +7,7 @@
 //! - [`fd`]: a type per kind of descriptor. A [`MapFd`] knows its [`MapShape`], so that no safe
 //!   call lets the kernel write past a buffer.
 //! - [`cmd`]: one structure per command, `new(required)`, setters, `run()`.
+//! - [`probe`]: what the running kernel supports.
 //!
 //! ```no_run
 //! use bpfsys::{MapType, cmd::{MapCreate, MapLookupElem, MapUpdateElem}};
@@ -31,6 +32,7 @@ pub mod fd;
 pub mod ids;
 pub mod insn;
 pub mod log;
+pub mod probe;
 pub mod sys;
 pub mod uapi;
 pub mod version;
@@ -38,7 +40,7 @@ pub mod version;
 #[cfg(test)]
 mod kernel;
 
-pub use cmd::ids::{btf_ids, link_ids, map_ids, prog_ids};
+pub use cmd::ids::{btf_ids, btfs, link_ids, links, map_ids, maps, prog_ids, progs};
 pub use error::{ErrorKind, LoadError, Op, Refusal, SysError};
 pub use fd::{AnyFd, BtfFd, FdKind, IterFd, LinkFd, MapFd, MapShape, ProgFd, StatsFd, TokenFd};
 pub use ids::{BtfId, LinkId, MapId, ProgId};

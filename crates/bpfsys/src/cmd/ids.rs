@@ -116,6 +116,111 @@ object_ids! {
     link_ids "BPF_LINK_GET_NEXT_ID" LINK_GET_NEXT_ID LinkId "link" "5.8"
 }
 
+/// The objects of one kind, opened one after another.
+struct Opened<T, O> {
+    cmd: Cmd,
+    last: u32,
+    /// Whether the last id followed the one before without a gap.
+    dense: bool,
+    done: bool,
+    open: O,
+    opens: core::marker::PhantomData<fn() -> T>,
+}
+
+impl<T, O: FnMut(u32) -> Option<Result<T, SysError>>> Opened<T, O> {
+    fn new(cmd: Cmd, open: O) -> Self {
+        Self {
+            cmd,
+            last: 0,
+            dense: true,
+            done: false,
+            open,
+            opens: core::marker::PhantomData,
+        }
+    }
+
+    /// Opens the object with this id; `None` when there is none.
+    fn try_open(&mut self, id: u32) -> Option<Result<T, SysError>> {
+        use nix::errno::Errno;
+        match (self.open)(id)? {
+            // EAGAIN: a link whose creation has not ended
+            Err(error) if error.is(Errno::ENOENT) || error.is(Errno::EAGAIN) => None,
+            Err(error) => {
+                self.done = true;
+                Some(Err(error))
+            }
+            opened => {
+                self.last = id;
+                Some(opened)
+            }
+        }
+    }
+}
+
+impl<T, O: FnMut(u32) -> Option<Result<T, SysError>>> Iterator for Opened<T, O> {
+    type Item = Result<T, SysError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.done {
+            // Ids are given out in a row: opening the next one at once often saves a call.
+            if self.dense
+                && let Some(id) = self.last.checked_add(1)
+                && let Some(opened) = self.try_open(id)
+            {
+                return Some(opened);
+            }
+            match next_id(self.cmd, self.last) {
+                Ok(Some(id)) if id > self.last => {
+                    self.dense = id == self.last.saturating_add(1);
+                    if let Some(opened) = self.try_open(id) {
+                        return Some(opened);
+                    }
+                    self.last = id;
+                }
+                Ok(_) => self.done = true,
+                Err(error) => {
+                    self.done = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl<T, O: FnMut(u32) -> Option<Result<T, SysError>>> core::iter::FusedIterator for Opened<T, O> {}
+
+/// All programs of this kernel, opened, in the order of their ids. Since Linux 4.13.
+///
+/// Those that are gone before they can be opened are passed over. An error other than that is
+/// yielded once, and then the walk ends.
+///
+/// Errors: as [`prog_ids`] and [`ProgFd::by_id`].
+pub fn progs() -> impl core::iter::FusedIterator<Item = Result<ProgFd, SysError>> {
+    Opened::new(Cmd::PROG_GET_NEXT_ID, |id| {
+        ProgId::new(id).map(ProgFd::by_id)
+    })
+}
+
+/// All maps of this kernel, opened with access as `flags` say; otherwise as [`progs`].
+pub fn maps(flags: MapFlags) -> impl core::iter::FusedIterator<Item = Result<MapFd, SysError>> {
+    Opened::new(Cmd::MAP_GET_NEXT_ID, move |id| {
+        MapId::new(id).map(|id| MapFd::by_id(id, flags))
+    })
+}
+
+/// All links of this kernel, opened; otherwise as [`progs`]. Since Linux 5.8.
+pub fn links() -> impl core::iter::FusedIterator<Item = Result<LinkFd, SysError>> {
+    Opened::new(Cmd::LINK_GET_NEXT_ID, |id| {
+        LinkId::new(id).map(LinkFd::by_id)
+    })
+}
+
+/// All BTF objects of this kernel, opened; otherwise as [`progs`]. Since Linux 5.4.
+pub fn btfs() -> impl core::iter::FusedIterator<Item = Result<BtfFd, SysError>> {
+    Opened::new(Cmd::BTF_GET_NEXT_ID, |id| BtfId::new(id).map(BtfFd::by_id))
+}
+
 impl ProgFd {
     /// BPF_PROG_GET_FD_BY_ID: opens a program by its id. Since Linux 4.13.
     ///

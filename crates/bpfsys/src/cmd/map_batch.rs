@@ -138,7 +138,7 @@ fn lookup(
 /// BPF_MAP_LOOKUP_BATCH: reads many elements. Since Linux 5.6.
 ///
 /// A hash map gives whole buckets: when the next one does not fit, the answer is `ENOSPC`
-/// ([`ErrorKind::NoSpace`]), the cursor stays, and the same step can be taken with larger buffers.
+/// ([`ErrorKind::NoSpace`](crate::ErrorKind::NoSpace)), the cursor stays, and the same step can be taken with larger buffers.
 ///
 /// Errors: `ENOTSUPP` when the map's type has no batches.
 #[doc(alias = "BPF_MAP_LOOKUP_BATCH")]

@@ -12,6 +12,7 @@
 pub mod btf;
 pub mod ids;
 pub mod iter;
+pub(crate) mod known;
 pub mod link;
 pub(crate) mod log_growth;
 pub mod map;

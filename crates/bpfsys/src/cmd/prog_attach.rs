@@ -365,12 +365,13 @@ impl<'a> ProgQuery<'a> {
             // SAFETY: the four arrays are null or backed by locals of `count` elements of 32
             // bits, and the kernel writes no more than that to each. It returns 0.
             match unsafe { bpf_unit(cmd, &mut attr) } {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NoSpace => {
+                Ok(()) if attr.count as usize <= room => {}
+                Err(error) if error.kind() != ErrorKind::NoSpace => return Err(error),
+                // Effective queries of several hooks at once may forget to say it.
+                Ok(()) | Err(_) => {
                     room = (attr.count as usize).clamp(room * 2, room * 64);
                     continue;
                 }
-                Err(error) => return Err(error),
             }
             let progs = ids
                 .iter()

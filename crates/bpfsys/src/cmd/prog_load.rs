@@ -14,6 +14,8 @@ use crate::uapi::attr::{ProgLoadAttr, obj_name};
 use crate::uapi::enums::{AttachType, Cmd, ProgType};
 use crate::uapi::flags::ProgLoadFlags;
 use crate::uapi::info::{CoreRelo, FuncInfo, LineInfo};
+use nix::errno::Errno;
+use std::borrow::Cow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 const CMD: Cmd = Cmd::PROG_LOAD;
@@ -218,20 +220,45 @@ impl<'a> ProgLoad<'a> {
         load(self.log, |log| self.call(log))
     }
 
-    fn call(&self, log: Option<LogRequest<'_>>) -> Result<ProgFd, SysError> {
+    fn call(&self, mut log: Option<LogRequest<'_>>) -> Result<ProgFd, SysError> {
+        let mut func_info = Records::new(self.func_info, self.attr.func_info_rec_size);
+        let mut line_info = Records::new(self.line_info, self.attr.line_info_rec_size);
+        loop {
+            let mut attr = self.attr;
+            let result = self.attempt(&mut attr, &func_info, &line_info, log.as_mut());
+            // A kernel whose records are shorter refuses bytes it does not know, and says how many
+            // it does.
+            let refused = matches!(&result, Err(error) if error.is(Errno::E2BIG));
+            let shorter = refused
+                && (func_info.shorten(attr.func_info_rec_size)
+                    | line_info.shorten(attr.line_info_rec_size));
+            if !shorter {
+                return result;
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        attr: &mut ProgLoadAttr,
+        func_info: &Records<'_>,
+        line_info: &Records<'_>,
+        log: Option<&mut LogRequest<'_>>,
+    ) -> Result<ProgFd, SysError> {
         let license = c_string(CMD, self.license)?;
         let fds: Vec<i32> = self.fd_array.iter().map(AsRawFd::as_raw_fd).collect();
         check_indices(self.insns, fds.len())?;
-        let mut attr = self.attr;
         attr.insn_cnt = count32(CMD, self.insns.len())?;
         attr.insns = UserPtr::from_slice(self.insns);
         attr.license = UserPtr::from_cstr(&license);
         attr.prog_name = obj_name(self.name).ok_or(SysError::cmd(CMD, Refusal::Name))?;
         attr.prog_btf_fd = self.btf.map_or(0, BtfFd::number);
-        attr.func_info_cnt = record_count(self.func_info, attr.func_info_rec_size)?;
-        attr.func_info = UserPtr::from_slice(self.func_info);
-        attr.line_info_cnt = record_count(self.line_info, attr.line_info_rec_size)?;
-        attr.line_info = UserPtr::from_slice(self.line_info);
+        attr.func_info_rec_size = func_info.size;
+        attr.func_info_cnt = record_count(&func_info.bytes, func_info.size)?;
+        attr.func_info = UserPtr::from_slice(&func_info.bytes);
+        attr.line_info_rec_size = line_info.size;
+        attr.line_info_cnt = record_count(&line_info.bytes, line_info.size)?;
+        attr.line_info = UserPtr::from_slice(&line_info.bytes);
         attr.core_relo_cnt = record_count(self.core_relos, attr.core_relo_rec_size)?;
         attr.core_relos = UserPtr::from_slice(self.core_relos);
         attr.attach_fd = unsigned(self.attach_to);
@@ -248,18 +275,48 @@ impl<'a> ProgLoad<'a> {
             attr.log_level = request.level;
             attr.log_size = count32(CMD, request.buffer.len())?;
             attr.log_buf = UserPtr::from_mut_slice(request.buffer);
-            true_size = Some(request.true_size);
+            true_size = Some(&mut *request.true_size);
         }
-        // SAFETY: `license` and `fd_array` are backed by locals, `log_buf` by the argument, all
-        // others by `self`. The kernel reads each array for the count and record size beside it,
+        // SAFETY: `license` and `fd_array` are backed by locals, `log_buf`, `func_info` and
+        // `line_info` by the arguments, all others by `self`. The kernel reads each array for the count and record size beside it,
         // the licence up to its zero, and `fd_array` at the indices that instructions hold, which
         // were checked; it writes only to `log_buf`, `log_size` bytes at most. It returns a new
         // descriptor, of a program.
-        let result = unsafe { bpf_fd(CMD, &mut attr, None) };
+        let result = unsafe { bpf_fd(CMD, attr, None) };
         if let Some(true_size) = true_size {
             *true_size = attr.log_true_size;
         }
         result.map(ProgFd::from_kernel)
+    }
+}
+
+/// An array of records, as long as the caller made them or as short as the kernel wants them.
+struct Records<'a> {
+    bytes: Cow<'a, [u8]>,
+    size: u32,
+}
+
+impl<'a> Records<'a> {
+    fn new(bytes: &'a [u8], size: u32) -> Self {
+        Self {
+            bytes: Cow::Borrowed(bytes),
+            size,
+        }
+    }
+
+    /// Cuts the records to `size`. `false` when they are no longer than that.
+    fn shorten(&mut self, size: u32) -> bool {
+        if self.bytes.is_empty() || size == 0 || size >= self.size {
+            return false;
+        }
+        let (from, to) = (self.size as usize, size as usize);
+        let records = self.bytes.chunks_exact(from);
+        self.bytes = records
+            .flat_map(|record| record.iter().copied().take(to))
+            .collect::<Vec<u8>>()
+            .into();
+        self.size = size;
+        true
     }
 }
 
@@ -323,6 +380,21 @@ mod tests {
         assert_eq!(record_count(&[], 0), Ok(0));
         assert!(record_count(&[0; 7], 8).is_err());
         assert!(record_count(&[0; 8], 0).is_err());
+    }
+
+    #[test]
+    fn records_get_shorter_only() {
+        let bytes: Vec<u8> = (0..24).collect();
+        let mut records = Records::new(&bytes, 12);
+        assert!(!records.shorten(12));
+        assert!(!records.shorten(0));
+        assert!(records.shorten(8));
+        assert_eq!(
+            &*records.bytes,
+            [0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15, 16, 17, 18, 19]
+        );
+        assert!(!records.shorten(8));
+        assert!(!Records::new(&[], 12).shorten(8));
     }
 
     #[test]

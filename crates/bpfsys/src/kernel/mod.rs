@@ -9,7 +9,7 @@ use crate::error::ErrorKind;
 use crate::uapi::enums::MapType;
 
 /// Whether this process may use BPF here. Prints why not.
-fn permitted() -> bool {
+pub(crate) fn permitted() -> bool {
     match MapCreate::new(MapType::ARRAY, 4, 8, 1).run() {
         Ok(_map) => true,
         Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => {
@@ -20,21 +20,26 @@ fn permitted() -> bool {
     }
 }
 
-/// Says that a test does not run and why.
+/// Says that a test, or the rest of it, does not run and why. With `RBPF_STRICT=1` that is a
+/// failure.
 fn skip(reason: &str) {
     let name = std::thread::current()
         .name()
         .unwrap_or("kernel test")
         .to_owned();
     eprintln!("SKIP {name}: {reason}");
+    assert!(
+        std::env::var_os("RBPF_STRICT").is_none_or(|value| value != "1"),
+        "skipped: {reason}"
+    );
 }
 
 /// Returns from a test that needs BPF where there is none.
 macro_rules! require_bpf {
     () => {
-        if !super::permitted() {
+        if !crate::kernel::permitted() {
             return;
         }
     };
 }
-use require_bpf;
+pub(crate) use require_bpf;

@@ -237,6 +237,16 @@ fn btf_loads_and_reads_back() {
         .func_info(&infos)
         .run()
         .unwrap_or_else(|error| panic!("{error:#}"));
+    // Records of a newer form, with more than the kernel knows.
+    let longer: Vec<u8> = [0u32, 3, 77]
+        .iter()
+        .flat_map(|word| word.to_ne_bytes())
+        .collect();
+    ProgLoad::new(ProgType::SOCKET_FILTER, &insns)
+        .btf(&btf)
+        .func_info_raw(&longer, 12)
+        .run()
+        .unwrap_or_else(|error| panic!("{error:#}"));
     let details = prog
         .details(ProgParts::FUNC_INFO | ProgParts::LINE_INFO)
         .unwrap();
