@@ -111,10 +111,10 @@ impl Signing {
 
     fn check(&self) -> Result<()> {
         if self.sign && self.keys < 2 {
-            return Err(Failure::new(
-                "-S (--sign) needs -i CERTIFICATE and -k PRIVATE_KEY",
-            )
-            .with_status(Self::STATUS));
+            return Err(
+                Failure::new("-S (--sign) needs -i CERTIFICATE and -k PRIVATE_KEY")
+                    .with_status(Self::STATUS),
+            );
         }
         if !self.sign && self.keys > 0 {
             return Err(

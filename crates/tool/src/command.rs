@@ -3,8 +3,8 @@
 use crate::cli::Options;
 use crate::failure::{Failure, Result};
 use crate::kernel::Kernel;
-use crate::render::tree::Style;
 use crate::render::Output;
+use crate::render::tree::Style;
 use crate::words::{Words, shown};
 
 /// What every command works with.
@@ -81,16 +81,15 @@ pub struct Noun {
 
 impl Noun {
     /// Runs the command that the first word names; without a word, the first command.
-    pub fn run(
-        &'static self,
-        context: &mut Context<'_, '_>,
-        mut words: Words<'_>,
-    ) -> Result<()> {
+    pub fn run(&'static self, context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
         context.noun = Some(self);
         let command = match words.peek() {
             None => self.commands.first(),
             Some(word) => {
-                let found = self.commands.iter().find(|command| words.next_is(command.name));
+                let found = self
+                    .commands
+                    .iter()
+                    .find(|command| words.next_is(command.name));
                 if found.is_none() {
                     return Err(Failure::usage(format_args!(
                         "unknown command '{} {}'",
@@ -115,5 +114,7 @@ impl Noun {
 /// A command of bpftool that this version does not have.
 #[must_use]
 pub fn unsupported(what: &str) -> Failure {
-    Failure::new(format_args!("'{what}' is not supported by this version of rbpftool"))
+    Failure::new(format_args!(
+        "'{what}' is not supported by this version of rbpftool"
+    ))
 }

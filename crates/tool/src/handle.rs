@@ -143,9 +143,7 @@ impl MapHandle {
             Self::Name(name) => {
                 let mut found = Vec::new();
                 for id in bpfsys::map_ids() {
-                    let id = id.map_err(|error| {
-                        Failure::because("can't get next map", error)
-                    })?;
+                    let id = id.map_err(|error| Failure::because("can't get next map", error))?;
                     // reading is enough to learn the name; the access asked for comes after
                     match MapFd::by_id(id, MapFlags::RDONLY) {
                         Ok(map) => match map.info() {
@@ -256,7 +254,9 @@ fn wrong_kind(fd: &AnyFd) -> Failure {
 }
 
 fn unexpected(words: &Words<'_>, expected: &str) -> Failure {
-    let got = words.peek().map_or_else(String::new, |word| shown(word).to_string());
+    let got = words
+        .peek()
+        .map_or_else(String::new, |word| shown(word).to_string());
     Failure::new(format_args!("expected {expected}, got: '{got}'?"))
 }
 
@@ -268,9 +268,7 @@ fn matching_progs(
         let id = id.map_err(|error| Failure::because("can't get next prog", error))?;
         match ProgFd::by_id(id) {
             Ok(prog) => {
-                if fits(&prog)
-                    .map_err(|error| Failure::because("can't get prog info", error))?
-                {
+                if fits(&prog).map_err(|error| Failure::because("can't get prog info", error))? {
                     found.push(prog);
                 }
             }

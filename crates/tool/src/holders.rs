@@ -29,7 +29,15 @@ pub struct Holder {
 
 /// The holders of every object of one kind, by object id.
 #[derive(Debug, Default)]
-pub struct Holders(HashMap<u32, Vec<Holder>>);
+pub struct Holders(HashMap<u32, Held>);
+
+/// An object that is held.
+#[derive(Debug)]
+struct Held {
+    /// What the kernel says about the first descriptor found.
+    info: FdInfo,
+    by: Vec<Holder>,
+}
 
 impl Holders {
     /// Looks through all processes but this one.
@@ -53,7 +61,14 @@ impl Holders {
     /// The holders of one object, by pid.
     #[must_use]
     pub fn of(&self, id: u32) -> &[Holder] {
-        self.0.get(&id).map_or(&[], Vec::as_slice)
+        self.0.get(&id).map_or(&[], |held| held.by.as_slice())
+    }
+
+    /// What the kernel says about a descriptor of the object, when a process holds one: the
+    /// same as about any other.
+    #[must_use]
+    pub fn fd_info(&self, id: u32) -> Option<FdInfo> {
+        self.0.get(&id).map(|held| held.info)
     }
 
     fn add_process(&mut self, kernel: &Kernel, kind: ObjectKind, pid: u32) -> Option<()> {
@@ -77,14 +92,15 @@ impl Holders {
             if infos.is_none() {
                 infos = Some(FdInfoReader::open(&process).ok()?);
             }
-            let Some(id) = infos
-                .as_mut()
-                .and_then(|infos| infos.read(name).ok())
-                .and_then(|info| id_of(&info, kind))
-            else {
+            let info = infos.as_mut().and_then(|infos| infos.read(name).ok());
+            let Some((info, id)) = info.and_then(|info| Some((info, id_of(&info, kind)?))) else {
                 continue;
             };
-            let known = self.0.entry(id).or_default();
+            let held = self.0.entry(id).or_insert_with(|| Held {
+                info,
+                by: Vec::new(),
+            });
+            let known = &mut held.by;
             // one process may hold an object more than once; pids come in order
             if known.last().is_some_and(|holder| holder.pid == pid) {
                 continue;

@@ -18,6 +18,7 @@ pub mod nouns;
 pub mod pins;
 pub mod procfs;
 pub mod render;
+pub mod surroundings;
 pub mod words;
 pub mod xlated;
 
@@ -109,7 +110,10 @@ pub(crate) fn dispatch(context: &mut Context<'_, '_>, mut words: Words<'_>) -> R
         return nouns::help::top(context, words);
     };
     let Some((name, first)) = FIRST_WORDS.iter().find(|(name, _)| words.next_is(name)) else {
-        return Err(Failure::usage(format_args!("unknown command '{}'", shown(word))));
+        return Err(Failure::usage(format_args!(
+            "unknown command '{}'",
+            shown(word)
+        )));
     };
     words.take("a command")?;
     match first {

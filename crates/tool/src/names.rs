@@ -1,7 +1,7 @@
 //! Full names: the kernel cuts a program's name at 15 bytes, BTF keeps the whole of it.
 
-use bpfsys::uapi::info::ProgInfo;
 use bpfsys::cmd::ProgParts;
+use bpfsys::uapi::info::ProgInfo;
 use bpfsys::{BtfFd, BtfId, ProgFd};
 use btf::{Btf, Type};
 
@@ -34,7 +34,9 @@ impl ProgNames {
         }
         let (_, btf) = self.last.as_ref()?;
         match btf.as_ref()?.type_by_id(main.type_id).ok()? {
-            Type::Func(func) => Some(func.name().or_empty().to_vec()).filter(|name| !name.is_empty()),
+            Type::Func(func) => {
+                Some(func.name().or_empty().to_vec()).filter(|name| !name.is_empty())
+            }
             _ => None,
         }
     }

@@ -149,7 +149,16 @@ mod tests {
         assert_eq!(number("0", 0), Some(0));
         assert_eq!(number("ff", 16), Some(255));
         assert_eq!(number("0xff", 16), Some(255));
-        for bad in ["", "-1", "+1", "08", "1x", "0x", " 1", "18446744073709551616"] {
+        for bad in [
+            "",
+            "-1",
+            "+1",
+            "08",
+            "1x",
+            "0x",
+            " 1",
+            "18446744073709551616",
+        ] {
             assert_eq!(number(bad, 0), None, "{bad:?}");
         }
     }

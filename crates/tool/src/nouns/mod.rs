@@ -31,6 +31,12 @@ impl NameOrNumber {
             |name| Self::Name(name.into()),
         )
     }
+
+    /// Whether this is the value with that name.
+    #[must_use]
+    pub fn is(&self, name: Option<&str>) -> bool {
+        matches!(self, Self::Name(own) if Some(own.as_ref()) == name)
+    }
 }
 
 impl std::fmt::Display for NameOrNumber {

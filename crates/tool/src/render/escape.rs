@@ -136,7 +136,10 @@ mod tests {
         let shown = |bytes: &[u8]| Escaped(bytes).to_string();
         assert_eq!(shown(b"plain name"), "plain name");
         assert_eq!(shown(b"\x1b[31m\xff"), r"\x1b[31m\xff");
-        assert_eq!(shown("a\nb\u{9b}é\u{202e}".as_bytes()), r"a\x0ab\u{9b}é\u{202e}");
+        assert_eq!(
+            shown("a\nb\u{9b}é\u{202e}".as_bytes()),
+            r"a\x0ab\u{9b}é\u{202e}"
+        );
     }
 
     #[test]

@@ -58,7 +58,11 @@ pub fn table(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
         }
         out.write_all(b"| ")?;
         for (at, byte) in bytes.iter().enumerate() {
-            let shown = if matches!(byte, b' '..=b'~') { *byte } else { b'.' };
+            let shown = if matches!(byte, b' '..=b'~') {
+                *byte
+            } else {
+                b'.'
+            };
             out.write_all(&[shown])?;
             if at == 7 {
                 out.write_all(b" ")?;

@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use btf::Kind;
 use btf::types::Name;
 use btf::value::Value;
-use serde::ser::{SerializeMap, Serializer};
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
 use super::escape::Text;
 use super::json::Json;
@@ -97,10 +97,9 @@ impl Tree {
                 });
                 Self::Map(members.collect())
             }
-            Value::Var { name, value } => Self::Map(vec![(
-                Text::from(name.or_empty()),
-                Self::new(value, style),
-            )]),
+            Value::Var { name, value } => {
+                Self::Map(vec![(Text::from(name.or_empty()), Self::new(value, style))])
+            }
             Value::Datasec { name, vars } => {
                 Self::Map(vec![(Text::from(name.or_empty()), Self::seq(vars, style))])
             }
@@ -109,9 +108,10 @@ impl Tree {
                 Kind::Fwd => remark("(fwd-kind-invalid)".into(), style),
                 _ => remark("(unsupported-kind)".into(), style),
             },
-            Value::Truncated { need, bytes } => {
-                remark(format!("(truncated: {} of {need} bytes)", bytes.len()), style)
-            }
+            Value::Truncated { need, bytes } => remark(
+                format!("(truncated: {} of {need} bytes)", bytes.len()),
+                style,
+            ),
             Value::Invalid { error, .. } => remark(format!("(invalid: {error})"), style),
             _ => remark("(omitted)".into(), style),
         }
@@ -318,7 +318,11 @@ mod tests {
             value,
             pointee: 0.into(),
         };
-        check(&Value::Uint(u64::MAX), "18446744073709551615", "18446744073709551615");
+        check(
+            &Value::Uint(u64::MAX),
+            "18446744073709551615",
+            "18446744073709551615",
+        );
         check(&Value::Int(-5), "-5", "-5");
         check(&pointer(0xdead), "57005", "\"0xdead\"");
         check(&pointer(0), "0", "\"(nil)\"");

@@ -4,10 +4,10 @@
 pub mod proto;
 pub mod symbols;
 
+use bpfsys::cmd::{ProgDetails, ProgParts};
 use bpfsys::insn::Insn;
 use bpfsys::insn::disasm::disasm_one;
 use bpfsys::uapi::info::{FuncInfo, LineInfo};
-use bpfsys::cmd::{ProgDetails, ProgParts};
 use bpfsys::{BtfFd, BtfId, ProgFd};
 use btf::Btf;
 use zerocopy::IntoBytes;
@@ -46,10 +46,8 @@ pub struct Row {
 
 /// The program's instructions, as the verifier left them; fails where the kernel hides them.
 pub fn instructions(prog: &ProgFd) -> Result<ProgDetails> {
-    let parts = ProgParts::XLATED
-        | ProgParts::JITED_KSYMS
-        | ProgParts::FUNC_INFO
-        | ProgParts::LINE_INFO;
+    let parts =
+        ProgParts::XLATED | ProgParts::JITED_KSYMS | ProgParts::FUNC_INFO | ProgParts::LINE_INFO;
     let details = prog
         .details(parts)
         .map_err(|error| Failure::because("can't get prog info", error))?;
@@ -85,11 +83,7 @@ pub fn listing(details: &ProgDetails, symbols: &KernelSymbols) -> Result<Vec<Row
                 .as_ref()
                 .and_then(|btf| source_line(btf, &mut lines, index)),
             text: line.to_string(),
-            slots: details
-                .xlated
-                .get(index..end)
-                .unwrap_or_default()
-                .to_vec(),
+            slots: details.xlated.get(index..end).unwrap_or_default().to_vec(),
         });
         index = end;
     }

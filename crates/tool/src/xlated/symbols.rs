@@ -129,9 +129,9 @@ impl<'a> CallNames<'a> {
             .then(|| usize::try_from(insn.imm).ok())
             .flatten()
             .and_then(|function| self.functions.get(function));
-        in_program.copied().unwrap_or_else(|| {
-            self.call_base.wrapping_add_signed(i64::from(insn.imm))
-        })
+        in_program
+            .copied()
+            .unwrap_or_else(|| self.call_base.wrapping_add_signed(i64::from(insn.imm)))
     }
 }
 

@@ -69,7 +69,10 @@ impl DumpArgs {
             } else if words.accept("root_id") {
                 args.add_root(words)?;
             } else if !words.accept("unsorted") {
-                return Err(invalid(format_args!("unrecognized option: '{}'", shown(word))));
+                return Err(invalid(format_args!(
+                    "unrecognized option: '{}'",
+                    shown(word)
+                )));
             }
         }
         Ok(args)
@@ -169,8 +172,7 @@ impl Source {
             if path == Path::new(VMLINUX) {
                 with_kernel = true;
             } else if files.len() == FILES_MAX {
-                let failure =
-                    Failure::new(format_args!("too many BTF files (max {FILES_MAX})"));
+                let failure = Failure::new(format_args!("too many BTF files (max {FILES_MAX})"));
                 return Err(failure.with_status(E2BIG_STATUS));
             } else {
                 files.push(path.to_path_buf());
@@ -233,7 +235,10 @@ mod tests {
         let file = |path: &str| Source::File(path.into());
         assert_eq!(source("file a"), file("a"));
         assert_eq!(source(&format!("file {VMLINUX}")), file(VMLINUX));
-        assert_eq!(source(&format!("file {VMLINUX} f a f {VMLINUX}")), file("a"));
+        assert_eq!(
+            source(&format!("file {VMLINUX} f a f {VMLINUX}")),
+            file("a")
+        );
         assert_eq!(
             source("file a file b"),
             Source::Files(vec!["a".into(), "b".into()])

@@ -66,10 +66,10 @@ pub fn load(context: &mut Context<'_, '_>, source: &Source) -> Result<Loaded> {
         Source::File(path) => file(context, path).map(Loaded::whole),
         Source::Files(_) => {
             base_option(context)?;
-            Err(
-                Failure::new("merging several BTF files is not supported by this version of rbpftool")
-                    .with_status(EOPNOTSUPP_STATUS),
+            Err(Failure::new(
+                "merging several BTF files is not supported by this version of rbpftool",
             )
+            .with_status(EOPNOTSUPP_STATUS))
         }
     }
 }
@@ -169,21 +169,23 @@ pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>
     let shown = Escaped(path.as_os_str().as_bytes());
     let what = format!("failed to load BTF from {shown}");
     let unreadable = |error: io::Error| {
-        let status = error
-            .raw_os_error()
-            .map_or(EINVAL_STATUS, |errno| (errno & 0xff).to_le_bytes()[0].wrapping_neg());
+        let status = error.raw_os_error().map_or(EINVAL_STATUS, |errno| {
+            (errno & 0xff).to_le_bytes()[0].wrapping_neg()
+        });
         Failure::because(&what, error).with_status(status)
     };
     let malformed =
         |error: btf::BtfError| Failure::because(&what, error).with_status(EINVAL_STATUS);
     let sections = match blobs(path).map_err(unreadable)? {
         Blobs::Plain(data) => return parse(data, base).map_err(malformed),
-        Blobs::Elf(sections) => sections.map_err(|error| {
-            Failure::because(&what, error).with_status(EINVAL_STATUS)
-        })?,
+        Blobs::Elf(sections) => {
+            sections.map_err(|error| Failure::because(&what, error).with_status(EINVAL_STATUS))?
+        }
     };
     let Some(types) = sections.types else {
-        let failure = Failure::new(format_args!("{what}: the ELF file has no {SECTION} section"));
+        let failure = Failure::new(format_args!(
+            "{what}: the ELF file has no {SECTION} section"
+        ));
         return Err(failure.with_status(ENODATA_STATUS));
     };
     let base = match sections.base {

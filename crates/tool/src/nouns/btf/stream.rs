@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 
 use crate::failure::Result;
 
-/// How many types make a block: about 100 KiB of text.
-const BLOCK: u32 = 1024;
+/// How many types make a block: 50 to 100 KiB of text.
+const BLOCK: u32 = 512;
 /// Fewer types than this are formatted before a thread has started.
-const FEW: u32 = 8 * BLOCK;
+const FEW: u32 = 16 * BLOCK;
 /// How many blocks the other thread may be ahead.
 const AHEAD: usize = 4;
 
@@ -200,7 +200,11 @@ mod tests {
         let mut calls = 0;
         let result = in_order(1..FEW * 50, write, |_| {
             calls += 1;
-            if calls < 3 { Ok(()) } else { Err(Failure::shown(7)) }
+            if calls < 3 {
+                Ok(())
+            } else {
+                Err(Failure::shown(7))
+            }
         });
         assert_eq!(result.unwrap_err().status(), 7);
         assert_eq!(calls, 3);

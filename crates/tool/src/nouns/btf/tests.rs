@@ -227,7 +227,14 @@ fn names_of_any_bytes_make_valid_documents() {
         .iter()
         .map(|ty| ty["name"].clone())
         .collect();
-    assert_eq!(names, [json!("a\"b\\c\x1b\x7f"), json!("\\xffé"), json!("(invalid)")]);
+    assert_eq!(
+        names,
+        [
+            json!("a\"b\\c\x1b\x7f"),
+            json!("\\xffé"),
+            json!("(invalid)")
+        ]
+    );
     let text = as_text(&btf, &[]);
     assert!(!text.contains('\x1b'), "{text:?}");
 }
@@ -350,15 +357,27 @@ mod files {
     fn elf(big: bool, sections: &[(&str, &[u8])]) -> Vec<u8> {
         let half = |n: usize| {
             let n = u16::try_from(n).unwrap();
-            if big { n.to_be_bytes() } else { n.to_le_bytes() }
+            if big {
+                n.to_be_bytes()
+            } else {
+                n.to_le_bytes()
+            }
         };
         let word = |n: usize| {
             let n = u32::try_from(n).unwrap();
-            if big { n.to_be_bytes() } else { n.to_le_bytes() }
+            if big {
+                n.to_be_bytes()
+            } else {
+                n.to_le_bytes()
+            }
         };
         let long = |n: usize| {
             let n = n as u64;
-            if big { n.to_be_bytes() } else { n.to_le_bytes() }
+            if big {
+                n.to_be_bytes()
+            } else {
+                n.to_le_bytes()
+            }
         };
         let mut names = vec![0];
         let mut body: Vec<u8> = Vec::new();
@@ -455,7 +474,10 @@ mod files {
         );
         assert_eq!(status, 195);
         let (message, status) = failure("text", b"hello, this is no type information\n");
-        assert!(message.starts_with("failed to load BTF from FILE: not btf: magic"), "{message}");
+        assert!(
+            message.starts_with("failed to load BTF from FILE: not btf: magic"),
+            "{message}"
+        );
         assert_eq!(status, 234);
         for content in [&b""[..], b"\x9f\xeb", b"\x7fELF", b"\x7fELF\x02\x01\x01"] {
             assert_eq!(failure("short", content).1, 234, "{content:?}");

@@ -16,7 +16,13 @@ const DEVICES: &str = "/sys/bus/event_source/devices";
 const CGROUP_SWITCHES: &str = "cgroup-switches";
 
 const CACHES: [&str; 7] = [
-    "L1-dcache", "L1-icache", "LLC", "dTLB", "iTLB", "branch", "node",
+    "L1-dcache",
+    "L1-icache",
+    "LLC",
+    "dTLB",
+    "iTLB",
+    "branch",
+    "node",
 ];
 const CACHE_OPS: [&str; 3] = ["load", "store", "prefetch"];
 const CACHE_RESULTS: [&str; 2] = ["refs", "misses"];
@@ -93,13 +99,12 @@ fn software(config: u64) -> Option<&'static str> {
 
 /// `L1-dcache-load-refs`, with numbers for what has no name.
 fn cache(config: u64) -> String {
-    let part = |names: &[&'static str], n: u64| {
-        nth(names, n).map_or_else(|| n.to_string(), str::to_owned)
-    };
+    let part =
+        |names: &[&'static str], n: u64| nth(names, n).map_or_else(|| n.to_string(), str::to_owned);
     format!(
         "{}-{}-{}",
         part(&CACHES, config & 0xff),
-        part(&CACHE_OPS, config >> 8 & 0xff),
+        part(&CACHE_OPS, (config >> 8) & 0xff),
         part(&CACHE_RESULTS, config >> 16)
     )
 }
@@ -136,7 +141,10 @@ mod tests {
 
     #[test]
     fn clocks_that_the_kernel_renumbered_get_their_names_back() {
-        let listed = Counters(HashMap::from([(1, "software".into()), (8, "uprobe".into())]));
+        let listed = Counters(HashMap::from([
+            (1, "software".into()),
+            (8, "uprobe".into()),
+        ]));
         assert_eq!(shown(&listed, 6, 0), "software cpu-clock");
         assert_eq!(shown(&listed, 7, 1), "software task-clock");
         assert_eq!(shown(&listed, 6, 1), "6 1");

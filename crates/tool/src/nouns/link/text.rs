@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::view::{
-    DeviceView, EventView, IterView, KprobeMultiView, KprobeView, LinkView, NetfilterView,
-    Target, TextOrNumber, TracingMultiView, TracingView, UprobeMultiView, UprobeView,
+    DeviceView, EventView, IterView, KprobeMultiView, KprobeView, LinkView, NetfilterView, Target,
+    TextOrNumber, TracingMultiView, TracingView, UprobeMultiView, UprobeView,
 };
 use crate::nouns::{NameOrNumber, holder_line, pinned_lines};
 use crate::render::View;
@@ -295,7 +295,10 @@ pub fn netfilter(link: &NetfilterView, out: &mut dyn Write) -> io::Result<()> {
         Some(family) => write!(out, "\n\t{family}")?,
         None => write!(out, "\n\tpf: {}", link.pf)?,
     }
-    match usize::try_from(link.hook).ok().and_then(|hook| hooks.get(hook)) {
+    match usize::try_from(link.hook)
+        .ok()
+        .and_then(|hook| hooks.get(hook))
+    {
         Some(hook) => write!(out, " {hook}")?,
         None => write!(out, ", hook {},", link.hook)?,
     }

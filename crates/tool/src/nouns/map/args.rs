@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use bpfsys::MapType;
 use bpfsys::uapi::flags::{ElemFlags, MapFlags};
 use bpfsys::uapi::info::MapInfo;
-use bpfsys::MapType;
 
 use crate::failure::{Failure, Result};
 use crate::handle::{MapHandle, ProgHandle};
@@ -105,7 +105,11 @@ impl ElementArgs {
             handle.open_one()?.into()
         } else {
             let value = bytes(words, "value", value_size)?;
-            self.value = if map_type.is_per_cpu() { spread(&value, value_len) } else { value };
+            self.value = if map_type.is_per_cpu() {
+                spread(&value, value_len)
+            } else {
+                value
+            };
             return Ok(());
         };
         self.value = fd.as_fd().as_raw_fd().to_ne_bytes().to_vec();
@@ -173,7 +177,11 @@ mod tests {
 
     use super::*;
 
-    fn parse(line: &str, key_size: u32, value_size: u32) -> std::result::Result<ElementArgs, String> {
+    fn parse(
+        line: &str,
+        key_size: u32,
+        value_size: u32,
+    ) -> std::result::Result<ElementArgs, String> {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
         let info = MapInfo {
             type_: MapType::HASH.0,

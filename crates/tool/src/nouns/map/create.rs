@@ -46,12 +46,10 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
     let map_type = spec
         .map_type
         .ok_or_else(|| Failure::new("map type not specified"))?;
-    let name = std::str::from_utf8(&name).map_err(|error| {
-        Failure::because(format_args!("map name '{}'", Escaped(&name)), error)
-    })?;
-    let map = create(map_type, name, &spec).map_err(|error| {
-        Failure::because("map create failed", error)
-    })?;
+    let name = std::str::from_utf8(&name)
+        .map_err(|error| Failure::because(format_args!("map name '{}'", Escaped(&name)), error))?;
+    let map = create(map_type, name, &spec)
+        .map_err(|error| Failure::because("map create failed", error))?;
     pins::pin(&map, path)?;
     context.output.done()
 }
@@ -121,10 +119,11 @@ fn size(words: &mut Words<'_>, known: u32, what: &str) -> Result<u32> {
 
 fn create(map_type: MapType, name: &str, spec: &Spec) -> std::result::Result<MapFd, SysError> {
     let attempt = || {
-        let mut command = MapCreate::new(map_type, spec.key_size, spec.value_size, spec.max_entries)
-            .name(name)
-            .flags(MapFlags::from_bits_retain(spec.flags))
-            .ifindex(spec.ifindex);
+        let mut command =
+            MapCreate::new(map_type, spec.key_size, spec.value_size, spec.max_entries)
+                .name(name)
+                .flags(MapFlags::from_bits_retain(spec.flags))
+                .ifindex(spec.ifindex);
         if let Some(inner) = &spec.inner {
             command = command.inner_map(inner);
         }

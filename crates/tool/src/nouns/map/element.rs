@@ -146,8 +146,9 @@ pub(super) fn getnext(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Re
         .run(&mut next)
         .map_err(|error| failed("can't get next key", error))?;
     if !found {
-        return Err(Failure::new("can't get next key: No such file or directory")
-            .with_status(NOT_FOUND));
+        return Err(
+            Failure::new("can't get next key: No such file or directory").with_status(NOT_FOUND),
+        );
     }
     let output = &mut *context.output;
     if output.is_json() {

@@ -73,7 +73,9 @@ impl<'m> Entries<'m> {
         };
         let element = key_size.saturating_add(value_len).max(1);
         let count = (PIECE_BYTES / element).clamp(1, PIECE_ELEMENTS);
-        let room = usize::try_from(info.max_entries).unwrap_or(usize::MAX).max(1);
+        let room = usize::try_from(info.max_entries)
+            .unwrap_or(usize::MAX)
+            .max(1);
         match entries.fetch_batch(count.min(room)) {
             Ok(()) => Ok(entries),
             // not for this type of map, or not in this kernel: some answer as for a wrong
@@ -114,8 +116,9 @@ impl<'m> Entries<'m> {
                 }
                 if !done {
                     let count = self.keys.len() / self.key_size.max(1);
-                    self.fetch_batch(count)
-                        .map_err(|error| Failure::because("can't read the map's elements", error))?;
+                    self.fetch_batch(count).map_err(|error| {
+                        Failure::because("can't read the map's elements", error)
+                    })?;
                 }
                 Ok(!done)
             }
@@ -180,7 +183,9 @@ impl<'m> Entries<'m> {
 fn chunks(bytes: &[u8], size: usize, count: usize) -> impl Iterator<Item = &[u8]> {
     (0..count).map(move |n| {
         let start = n.saturating_mul(size);
-        bytes.get(start..start.saturating_add(size)).unwrap_or_default()
+        bytes
+            .get(start..start.saturating_add(size))
+            .unwrap_or_default()
     })
 }
 

@@ -16,7 +16,6 @@ use bpfsys::uapi::flags::MapFlags;
 use crate::command::{Command, Context, Noun};
 use crate::failure::Result;
 use crate::handle::MapHandle;
-use crate::render::View;
 use crate::words::Words;
 
 /// The commands of `map`; prefixes find the first that fits.
@@ -75,35 +74,19 @@ fn show(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
         2 => Some(MapHandle::parse(&mut words)?),
         _ => return words.end(),
     };
-    let maps = handle
-        .map(|handle| handle.open_all(MapFlags::RDONLY))
-        .transpose()?;
-    let mut gatherer = gather::Gatherer::new(context.kernel, context.options.bpffs);
+    let (kernel, with_pins) = (context.kernel, context.options.bpffs);
     let output = &mut *context.output;
-    let Some(maps) = maps else {
-        let mut count = 0_usize;
-        if output.is_json() {
-            let mut views = Vec::new();
-            gatherer.all(|view| {
-                views.push(view);
-                Ok(())
-            })?;
-            count = views.len();
-            output.show_all(&views)?;
-        } else {
-            gatherer.all(|view| {
-                count += 1;
-                Ok(view.text(output.text())?)
-            })?;
-        }
-        if count == 0 {
+    let Some(handle) = handle else {
+        let views = gather::gather(kernel, with_pins, gather::all)?;
+        output.show_all(&views)?;
+        if views.is_empty() {
             output.remark("no BPF maps exist");
         }
         return Ok(());
     };
-    let views = maps
-        .iter()
-        .map(|map| gatherer.map(map))
-        .collect::<Result<Vec<_>>>()?;
+    let maps = handle.open_all(MapFlags::RDONLY)?;
+    let views = gather::gather(kernel, with_pins, || {
+        gather::these(maps.into_iter().map(Ok))
+    })?;
     output.show_selected(&views)
 }

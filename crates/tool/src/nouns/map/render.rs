@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use bpfsys::MapType;
-use bpfsys::uapi::info::MapInfo;
 use bpfsys::SysError;
+use bpfsys::uapi::info::MapInfo;
 use nix::errno::Errno;
 
 use super::types::MapTypes;
@@ -53,7 +53,11 @@ impl ElementFormat {
     }
 
     /// The values of all CPUs.
-    fn per_cpu<'a>(&self, value: &'a [u8], step: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    fn per_cpu<'a>(
+        &self,
+        value: &'a [u8],
+        step: usize,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let size = self.value_size;
         value
             .chunks(step.max(1))
@@ -139,7 +143,9 @@ impl ElementFormat {
 
     /// The value of a map of maps, as user space sees it.
     fn inner_map_id(&self, value: &[u8]) -> Option<u32> {
-        let id = value.first_chunk().filter(|_| self.map_type.is_map_of_maps());
+        let id = value
+            .first_chunk()
+            .filter(|_| self.map_type.is_map_of_maps());
         id.map(|id| u32::from_ne_bytes(*id))
     }
 
@@ -153,7 +159,11 @@ impl ElementFormat {
             }
             if self.value_size > 0 {
                 for (cpu, value) in self.per_cpu(value, step).enumerate() {
-                    let end = if self.value_size > INLINE_MAX { '\n' } else { ' ' };
+                    let end = if self.value_size > INLINE_MAX {
+                        '\n'
+                    } else {
+                        ' '
+                    };
                     out.extend_from_slice(b"value (CPU ");
                     let mut number = itoa::Buffer::new();
                     let number = number.format(cpu);
@@ -242,7 +252,10 @@ fn strerror(error: &SysError) -> String {
         Some(ENOTSUPP) => "Operation not supported".to_owned(),
         Some(errno) => {
             let text = io::Error::from_raw_os_error(errno).to_string();
-            text.split(" (os error").next().unwrap_or_default().to_owned()
+            text.split(" (os error")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
         }
         None => error.to_string(),
     }

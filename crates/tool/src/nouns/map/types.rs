@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bpfsys::uapi::info::MapInfo;
 use bpfsys::{BtfFd, BtfId};
-use btf::{Btf, TypeId};
 use btf::value::{Value, decode};
+use btf::{Btf, TypeId};
 
 use crate::failure::{Failure, Result};
 
@@ -35,7 +35,8 @@ impl MapTypes {
         if info.btf_value_type_id == 0 {
             return Ok(None);
         }
-        let fail = |cause| Failure::because(format_args!("failed to get BTF {}", info.btf_id), cause);
+        let fail =
+            |cause| Failure::because(format_args!("failed to get BTF {}", info.btf_id), cause);
         let Some(id) = BtfId::new(info.btf_id) else {
             return Ok(None);
         };

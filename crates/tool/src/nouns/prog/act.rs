@@ -42,9 +42,7 @@ pub(super) fn attach(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<
         Some(map) => ProgAttach::new(map, &prog, attach_type).run(),
         None => ProgAttach::new(Target::Current, &prog, attach_type).run(),
     }
-    .map_err(|error| {
-        Failure::because("failed prog attach", error).with_status(EINVAL_STATUS)
-    })?;
+    .map_err(|error| Failure::because("failed prog attach", error).with_status(EINVAL_STATUS))?;
     context.output.done()
 }
 
@@ -53,17 +51,15 @@ pub(super) fn detach(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<
     let (prog, attach_type, target) = attachment(words)?;
     match &target {
         Some(map) => ProgDetach::new(map, attach_type).prog(&prog).run(),
-        None => ProgDetach::new(Target::Current, attach_type).prog(&prog).run(),
+        None => ProgDetach::new(Target::Current, attach_type)
+            .prog(&prog)
+            .run(),
     }
-    .map_err(|error| {
-        Failure::because("failed prog detach", error).with_status(EINVAL_STATUS)
-    })?;
+    .map_err(|error| Failure::because("failed prog detach", error).with_status(EINVAL_STATUS))?;
     context.output.done()
 }
 
-fn attachment(
-    mut words: Words<'_>,
-) -> Result<(bpfsys::ProgFd, AttachType, Option<bpfsys::MapFd>)> {
+fn attachment(mut words: Words<'_>) -> Result<(bpfsys::ProgFd, AttachType, Option<bpfsys::MapFd>)> {
     words.require(3, "prog attach/detach")?;
     let prog = ProgHandle::parse(&mut words)?;
     let attach_type = attach_type(&mut words)?;
@@ -73,9 +69,7 @@ fn attachment(
         Some(MapHandle::parse(&mut words)?)
     };
     words.end()?;
-    let map = map
-        .map(|map| map.open_one(MapFlags::empty()))
-        .transpose()?;
+    let map = map.map(|map| map.open_one(MapFlags::empty())).transpose()?;
     Ok((prog.open_one()?, attach_type, map))
 }
 

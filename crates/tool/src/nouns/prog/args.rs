@@ -38,9 +38,7 @@ pub fn attach_type(words: &mut Words<'_>) -> Result<AttachType> {
     let word = words.take("an attach type")?;
     ATTACH_TYPES
         .iter()
-        .find(|(full, short, _)| {
-            word == *full || short.is_some_and(|short| is_prefix(word, short))
-        })
+        .find(|(full, short, _)| word == *full || short.is_some_and(|short| is_prefix(word, short)))
         .map(|(_, _, attach_type)| *attach_type)
         .ok_or_else(|| {
             let known: Vec<_> = ATTACH_TYPES.iter().map(|(full, ..)| *full).collect();
@@ -157,7 +155,10 @@ mod tests {
     fn ambiguous_prefixes_of_run_are_refused() {
         assert_eq!(
             run(&["data", "x"]),
-            Err("ambiguous prefix: 'data' could be 'data_in' or 'data_out' or 'data_size_out'".into())
+            Err(
+                "ambiguous prefix: 'data' could be 'data_in' or 'data_out' or 'data_size_out'"
+                    .into()
+            )
         );
         assert_eq!(run(&["data_in", "x", "r", "0x10"]), Ok(Some(16)));
         assert_eq!(

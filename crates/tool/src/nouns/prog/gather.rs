@@ -1,104 +1,97 @@
 //! Programs of the kernel, as views.
 
-use bpfsys::uapi::info::ProgInfo;
 use bpfsys::cmd::{ProgDetails, ProgParts};
 use bpfsys::uapi::flags::MapFlags;
-use bpfsys::{BtfFd, BtfId, ErrorKind, MapFd, MapId, MapType, ProgFd};
+use bpfsys::uapi::info::ProgInfo;
+use bpfsys::{BtfFd, BtfId, MapFd, MapId, MapType, ProgFd, ProgId};
 use btf::{Btf, Type};
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
 use super::view::{ProgHeader, ProgView};
 use crate::failure::{Failure, Result};
-use crate::holders::Holders;
 use crate::kernel::{Kernel, ObjectKind};
 use crate::names::ProgNames;
 use crate::netdev::DevView;
 use crate::nouns::NameOrNumber;
-use crate::pins::Pins;
-use crate::procfs::FdInfoReader;
 use crate::render::escape::Text;
 use crate::render::tree::{Style, Tree};
+use crate::surroundings::{Listed, Surroundings};
 
 /// The prefix of variables that describe a program.
 const METADATA_PREFIX: &[u8] = b"bpf_metadata_";
 
-/// Gathers programs; what all of them need is looked up once.
-#[derive(Debug)]
-pub struct Gatherer {
-    pins: Option<Pins>,
-    holders: Holders,
-    fd_infos: Option<FdInfoReader>,
-    names: ProgNames,
-    style: Style,
-    boot: Option<Clocks>,
+/// Everything that is said about these programs.
+pub fn gather(
+    kernel: &Kernel,
+    with_pins: bool,
+    progs: impl FnOnce() -> Result<Listed<ProgView, ProgFd>>,
+) -> Result<Vec<ProgView>> {
+    let (mut around, listed) = Surroundings::gather(kernel, ObjectKind::Prog, with_pins, progs);
+    let views = listed?.into_items().map(|(mut view, fd)| {
+        let id = view.header.id;
+        let reopen = || ProgFd::by_id(ProgId::new(id)?).ok();
+        view.bytes_memlock = around.fd_info(id, || fd.or_else(reopen)).memlock;
+        view.pinned = around.pinned(id);
+        view.pids = around.holders(id);
+        view
+    });
+    Ok(views.collect())
 }
 
-impl Gatherer {
-    /// Looks at the processes, and at the pins when `with_pins`.
-    #[must_use]
-    pub fn new(kernel: &Kernel, with_pins: bool, style: Style) -> Self {
-        Self {
-            pins: with_pins.then(|| Pins::gather(kernel, ObjectKind::Prog)),
-            holders: Holders::gather(kernel, ObjectKind::Prog),
-            fd_infos: FdInfoReader::open(&kernel.proc_root().join("self")).ok(),
-            names: ProgNames::default(),
-            style,
-            boot: Clocks::read(),
-        }
-    }
+/// Every program of the kernel.
+pub fn all(style: Style) -> Result<Listed<ProgView, ProgFd>> {
+    let progs = bpfsys::progs()
+        .map(|prog| prog.map_err(|error| Failure::because("can't get next program", error)));
+    these(progs, style)
+}
 
-    /// Everything that is said about one program.
-    pub fn prog(&mut self, prog: &ProgFd) -> Result<ProgView> {
-        let (details, orphaned) = match prog.details(ProgParts::MAP_IDS) {
-            Ok(details) => (details, false),
-            // the device of an offloaded program is gone; nothing else is told about it
-            Err(error) if error.is(Errno::ENODEV) => (ProgDetails::default(), true),
-            Err(error) => return Err(Failure::because("can't get prog info", error)),
-        };
-        let info = &details.info;
-        let loaded = (info.load_time != 0).then_some(info.load_time);
-        let metadata = metadata(&details, self.style).unwrap_or_default();
-        Ok(ProgView {
-            header: header(prog, info, &mut self.names),
-            dev: DevView::of(info.ifindex, info.netns_dev, info.netns_ino),
-            loaded_at: loaded.zip(self.boot).map(|(time, boot)| boot.wall_clock(time)),
-            uid: loaded.map(|_| info.created_by_uid),
-            orphaned,
-            bytes_xlated: info.xlated_prog_len,
-            jited: info.jited_prog_len != 0,
-            bytes_jited: Some(info.jited_prog_len).filter(|bytes| *bytes != 0),
-            bytes_memlock: self
-                .fd_infos
-                .as_mut()
-                .and_then(|infos| infos.read_own(prog).ok())
-                .and_then(|fd_info| fd_info.memlock),
-            map_ids: details.map_ids.iter().map(|id| id.get()).collect(),
-            btf_id: Some(info.btf_id).filter(|id| *id != 0),
-            pinned: self.pins.as_ref().and_then(|pins| pins.of(info.id)),
-            pids: self.holders.of(info.id).to_vec(),
-            metadata,
-        })
+/// The programs given.
+pub fn these(
+    progs: impl IntoIterator<Item = Result<ProgFd>>,
+    style: Style,
+) -> Result<Listed<ProgView, ProgFd>> {
+    let mut names = ProgNames::default();
+    let boot = Clocks::read();
+    let mut listed = Listed::default();
+    for prog in progs {
+        let prog = prog?;
+        listed.push(view(&prog, &mut names, boot, style)?, prog);
     }
+    Ok(listed)
+}
 
-    /// Every program of the kernel, handed to `each` one at a time.
-    pub fn all(&mut self, mut each: impl FnMut(ProgView) -> Result<()>) -> Result<()> {
-        for id in bpfsys::prog_ids() {
-            let id = id.map_err(|error| Failure::because("can't get next program", error))?;
-            match ProgFd::by_id(id) {
-                Ok(prog) => each(self.prog(&prog)?)?,
-                // gone since it was listed
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(Failure::because(
-                        format_args!("can't get prog by id ({id})"),
-                        error,
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
+/// What a program says about itself.
+fn view(
+    prog: &ProgFd,
+    names: &mut ProgNames,
+    boot: Option<Clocks>,
+    style: Style,
+) -> Result<ProgView> {
+    let (details, orphaned) = match prog.details(ProgParts::MAP_IDS) {
+        Ok(details) => (details, false),
+        // the device of an offloaded program is gone; nothing else is told about it
+        Err(error) if error.is(Errno::ENODEV) => (ProgDetails::default(), true),
+        Err(error) => return Err(Failure::because("can't get prog info", error)),
+    };
+    let info = &details.info;
+    let loaded = (info.load_time != 0).then_some(info.load_time);
+    Ok(ProgView {
+        header: header(prog, info, names),
+        dev: DevView::of(info.ifindex, info.netns_dev, info.netns_ino),
+        loaded_at: loaded.zip(boot).map(|(time, boot)| boot.wall_clock(time)),
+        uid: loaded.map(|_| info.created_by_uid),
+        orphaned,
+        bytes_xlated: info.xlated_prog_len,
+        jited: info.jited_prog_len != 0,
+        bytes_jited: Some(info.jited_prog_len).filter(|bytes| *bytes != 0),
+        bytes_memlock: None,
+        map_ids: details.map_ids.iter().map(|id| id.get()).collect(),
+        btf_id: Some(info.btf_id).filter(|id| *id != 0),
+        pinned: None,
+        pids: Vec::new(),
+        metadata: metadata(&details, style).unwrap_or_default(),
+    })
 }
 
 /// The keys that name a program.
@@ -181,8 +174,7 @@ impl Clocks {
             Some(i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))
         };
         Some(Self {
-            offset: nanoseconds(ClockId::CLOCK_REALTIME)?
-                - nanoseconds(ClockId::CLOCK_BOOTTIME)?,
+            offset: nanoseconds(ClockId::CLOCK_REALTIME)? - nanoseconds(ClockId::CLOCK_BOOTTIME)?,
         })
     }
 

@@ -10,7 +10,6 @@ pub mod view;
 use crate::command::{Command, Context, Noun};
 use crate::failure::Result;
 use crate::handle::ProgHandle;
-use crate::render::View;
 use crate::words::Words;
 
 /// The commands of `prog`; prefixes find the first that fits.
@@ -57,37 +56,18 @@ fn show(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
         2 => Some(ProgHandle::parse(&mut words)?),
         _ => return words.end(),
     };
-    let progs = handle.map(|handle| handle.open_all()).transpose()?;
-    let mut gatherer = gather::Gatherer::new(
-        context.kernel,
-        context.options.bpffs,
-        context.value_style(),
-    );
+    let style = context.value_style();
+    let (kernel, with_pins) = (context.kernel, context.options.bpffs);
     let output = &mut *context.output;
-    let Some(progs) = progs else {
-        let mut count = 0_usize;
-        if output.is_json() {
-            let mut views = Vec::new();
-            gatherer.all(|view| {
-                views.push(view);
-                Ok(())
-            })?;
-            count = views.len();
-            output.show_all(&views)?;
-        } else {
-            gatherer.all(|view| {
-                count += 1;
-                Ok(view.text(output.text())?)
-            })?;
-        }
-        if count == 0 {
+    let Some(handle) = handle else {
+        let views = gather::gather(kernel, with_pins, || gather::all(style))?;
+        output.show_all(&views)?;
+        if views.is_empty() {
             output.remark("no BPF programs are loaded");
         }
         return Ok(());
     };
-    let views = progs
-        .iter()
-        .map(|prog| gatherer.prog(prog))
-        .collect::<Result<Vec<_>>>()?;
+    let progs = handle.open_all()?.into_iter().map(Ok);
+    let views = gather::gather(kernel, with_pins, || gather::these(progs, style))?;
     output.show_selected(&views)
 }

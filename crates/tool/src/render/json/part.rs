@@ -107,12 +107,13 @@ impl<'o> Part<'o> {
     }
 
     /// Writes a number.
-    #[inline]
+    #[inline(always)]
     pub fn uint(&mut self, number: u32) {
         if number < 100_000_000 {
             self.digits(number);
         } else {
-            self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            self.out
+                .extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         }
     }
 
@@ -121,20 +122,22 @@ impl<'o> Part<'o> {
     pub fn wide(&mut self, number: i128) {
         match u32::try_from(number) {
             Ok(small) => self.uint(small),
-            Err(_) => self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+            Err(_) => self
+                .out
+                .extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
         }
     }
 
     /// Writes up to eight digits without a loop: halves, then pairs, then digits are told apart
     /// in the lanes of one word, by multiplications with inverses. No lane overflows.
-    #[inline]
+    #[inline(always)]
     fn digits(&mut self, number: u32) {
         let number = u64::from(number);
-        let halves = number / 10_000 | (number % 10_000) << 32;
+        let halves = (number / 10_000) | ((number % 10_000) << 32);
         let hundreds = (halves.wrapping_mul(10_486) >> 20) & 0x0000_007f_0000_007f;
-        let pairs = hundreds | halves.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
+        let pairs = hundreds | (halves.wrapping_sub(hundreds.wrapping_mul(100)) << 16);
         let tens = (pairs.wrapping_mul(103) >> 10) & 0x000f_000f_000f_000f;
-        let digits = tens | pairs.wrapping_sub(tens.wrapping_mul(10)) << 8;
+        let digits = tens | (pairs.wrapping_sub(tens.wrapping_mul(10)) << 8);
         // the first digit is in the lowest byte; 0 has one digit
         let zeros = (digits.trailing_zeros() / 8).min(7);
         let text = (digits | 0x3030_3030_3030_3030) >> (zeros * 8);
@@ -147,18 +150,34 @@ impl<'o> Part<'o> {
     /// Writes a string of any bytes, as [`JsonText`] does.
     #[inline]
     pub fn string(&mut self, bytes: &[u8]) {
+        let start = self.out.len();
         self.out.push(b'"');
-        if is_plain(bytes) {
-            self.out.extend_from_slice(bytes);
-            self.out.push(b'"');
-        } else {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut found = 0;
+        for word in words {
+            found |= odd(u64::from_le_bytes(*word));
+            self.out.extend_from_slice(word);
+        }
+        // what is left is put into a word with the quote behind it
+        let bits = rest.len() * 8;
+        let last = match bytes.last_chunk::<8>() {
+            Some(last) if bits > 0 => u64::from_le_bytes(*last) >> (64 - bits),
+            Some(_) => 0,
+            None => short(rest),
+        };
+        found |= odd(last | (BLANKS << bits));
+        let end = self.out.len() + rest.len() + 1;
+        let quoted = last | (u64::from(b'"') << bits);
+        self.out.extend_from_slice(&quoted.to_le_bytes());
+        self.out.truncate(end);
+        if found != 0 {
+            self.out.truncate(start);
             self.odd_string(bytes);
         }
     }
 
     #[cold]
     fn odd_string(&mut self, bytes: &[u8]) {
-        self.out.pop();
         let mut layout = Layout {
             pretty: self.pretty,
             depth: self.depth,
@@ -170,31 +189,32 @@ impl<'o> Part<'o> {
     }
 }
 
-/// Whether a string needs no escapes: printable ASCII without quotes and backslashes.
+const ONES: u64 = 0x0101_0101_0101_0101;
+const TOPS: u64 = ONES << 7;
+const BLANKS: u64 = ONES * 0x20;
+
+/// Marks the bytes of a word that need a second look: all but printable ASCII without quotes
+/// and backslashes. 0 when there is none; bytes above the lowest may be marked wrongly.
 #[inline]
-fn is_plain(bytes: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = ONES << 7;
-    // The top bit of a byte tells that it is odd; in bytes above an odd one it may be wrong.
-    let odd = |word: u64| {
-        let is = |byte: u8| {
-            let zero = word ^ (ONES * u64::from(byte));
-            zero.wrapping_sub(ONES) & !zero
-        };
-        let control = word.wrapping_sub(ONES * 0x20);
-        let above = word | word.wrapping_add(ONES);
-        (control | above | is(b'"') | is(b'\\')) & TOPS
+fn odd(word: u64) -> u64 {
+    let is = |byte: u8| {
+        let zero = word ^ (ONES * u64::from(byte));
+        zero.wrapping_sub(ONES) & !zero
     };
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut found = 0;
-    for word in words {
-        found |= odd(u64::from_le_bytes(*word));
+    let control = word.wrapping_sub(BLANKS);
+    let above = word | word.wrapping_add(ONES);
+    (control | above | is(b'"') | is(b'\\')) & TOPS
+}
+
+/// Up to seven bytes as a word, with as few loads as there can be.
+#[inline]
+fn short(bytes: &[u8]) -> u64 {
+    let word = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return word(first) | (word(last) << ((bytes.len() - 4) * 8));
     }
-    let mut last = 0x2020_2020_2020_2020;
-    for byte in rest {
-        last = last << 8 | u64::from(*byte);
-    }
-    (found | odd(last)) == 0
+    let byte = |at: usize| bytes.get(at).map_or(0, |byte| u64::from(*byte) << (at * 8));
+    byte(0) | byte(1) | byte(2)
 }
 
 #[cfg(test)]
@@ -210,10 +230,18 @@ mod tests {
 
     #[test]
     fn numbers_have_their_digits() {
-        let mut sample: Vec<u32> = (0..10).flat_map(|n| {
-            let power = 10_u32.pow(n);
-            [power - 1, power, power + 1, power.wrapping_mul(9), power.wrapping_mul(7) / 3]
-        }).collect();
+        let mut sample: Vec<u32> = (0..10)
+            .flat_map(|n| {
+                let power = 10_u32.pow(n);
+                [
+                    power - 1,
+                    power,
+                    power + 1,
+                    power.wrapping_mul(9),
+                    power.wrapping_mul(7) / 3,
+                ]
+            })
+            .collect();
         sample.extend((0..1000).map(|n| n * 99_991));
         sample.push(u32::MAX);
         for number in sample {
@@ -262,14 +290,20 @@ mod tests {
         let types = |n: u32| Type {
             id: n,
             kind: "A:B",
-            members: (0..n).map(|_| Member { name: "{x,", bits: -1 }).collect(),
+            members: (0..n)
+                .map(|_| Member {
+                    name: "{x,",
+                    bits: -1,
+                })
+                .collect(),
         };
         for pretty in [false, true] {
             let mut whole = Vec::new();
             {
                 let mut json = Json::new(Sink::new(&mut whole), pretty);
                 json.begin_object().unwrap();
-                json.field("types", &[types(0), types(1), types(2)]).unwrap();
+                json.field("types", &[types(0), types(1), types(2)])
+                    .unwrap();
                 json.end_object().unwrap();
                 json.sink().flush().unwrap();
             }
