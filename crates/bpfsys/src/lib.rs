@@ -38,7 +38,7 @@ pub mod uapi;
 pub mod version;
 
 #[cfg(test)]
-mod kernel;
+mod tests;
 
 pub use cmd::ids::{btf_ids, btfs, link_ids, links, map_ids, maps, prog_ids, progs};
 pub use error::{ErrorKind, LoadError, Op, Refusal, SysError};

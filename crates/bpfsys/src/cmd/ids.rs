@@ -9,6 +9,7 @@ use crate::sys::bpf::{bpf_fd, bpf_unit};
 use crate::uapi::attr::{FdByIdAttr, NextIdAttr};
 use crate::uapi::enums::Cmd;
 use crate::uapi::flags::MapFlags;
+use core::iter::FusedIterator;
 use std::os::fd::OwnedFd;
 
 /// The next id after `start`, or `None` at the end.
@@ -88,32 +89,49 @@ impl<T> Iterator for Ids<T> {
     }
 }
 
-impl<T> core::iter::FusedIterator for Ids<T> {}
+impl<T> FusedIterator for Ids<T> {}
 
-macro_rules! object_ids {
-    ($(
-        $walk:ident $alias:literal $next:ident $id:ident $what:literal $since:literal
-    )*) => {$(
-        #[doc = concat!("The ids of all ", $what, "s of this kernel. Since Linux ", $since, ".")]
-        ///
-        /// Errors: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` on older kernels.
-        #[doc(alias = $alias)]
-        pub fn $walk() -> impl core::iter::FusedIterator<Item = Result<$id, SysError>> {
-            Ids {
-                cmd: Cmd::$next,
-                last: 0,
-                done: false,
-                make: $id::new,
-            }
+impl<T> Ids<T> {
+    fn new(cmd: Cmd, make: fn(u32) -> Option<T>) -> Self {
+        Self {
+            cmd,
+            last: 0,
+            done: false,
+            make,
         }
-    )*};
+    }
 }
 
-object_ids! {
-    prog_ids "BPF_PROG_GET_NEXT_ID" PROG_GET_NEXT_ID ProgId "program" "4.13"
-    map_ids "BPF_MAP_GET_NEXT_ID" MAP_GET_NEXT_ID MapId "map" "4.13"
-    btf_ids "BPF_BTF_GET_NEXT_ID" BTF_GET_NEXT_ID BtfId "BTF object" "5.4"
-    link_ids "BPF_LINK_GET_NEXT_ID" LINK_GET_NEXT_ID LinkId "link" "5.8"
+/// BPF_PROG_GET_NEXT_ID: the ids of all programs of this kernel. Since Linux 4.13.
+///
+/// Errors, as an item: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` on older kernels.
+#[doc(alias = "BPF_PROG_GET_NEXT_ID")]
+pub fn prog_ids() -> impl FusedIterator<Item = Result<ProgId, SysError>> {
+    Ids::new(Cmd::PROG_GET_NEXT_ID, ProgId::new)
+}
+
+/// BPF_MAP_GET_NEXT_ID: the ids of all maps of this kernel. Since Linux 4.13.
+///
+/// Errors, as an item: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` on older kernels.
+#[doc(alias = "BPF_MAP_GET_NEXT_ID")]
+pub fn map_ids() -> impl FusedIterator<Item = Result<MapId, SysError>> {
+    Ids::new(Cmd::MAP_GET_NEXT_ID, MapId::new)
+}
+
+/// BPF_BTF_GET_NEXT_ID: the ids of all BTF objects of this kernel. Since Linux 5.4.
+///
+/// Errors, as an item: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` on older kernels.
+#[doc(alias = "BPF_BTF_GET_NEXT_ID")]
+pub fn btf_ids() -> impl FusedIterator<Item = Result<BtfId, SysError>> {
+    Ids::new(Cmd::BTF_GET_NEXT_ID, BtfId::new)
+}
+
+/// BPF_LINK_GET_NEXT_ID: the ids of all links of this kernel. Since Linux 5.8.
+///
+/// Errors, as an item: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` on older kernels.
+#[doc(alias = "BPF_LINK_GET_NEXT_ID")]
+pub fn link_ids() -> impl FusedIterator<Item = Result<LinkId, SysError>> {
+    Ids::new(Cmd::LINK_GET_NEXT_ID, LinkId::new)
 }
 
 /// The objects of one kind, opened one after another.
@@ -188,7 +206,7 @@ impl<T, O: FnMut(u32) -> Option<Result<T, SysError>>> Iterator for Opened<T, O> 
     }
 }
 
-impl<T, O: FnMut(u32) -> Option<Result<T, SysError>>> core::iter::FusedIterator for Opened<T, O> {}
+impl<T, O: FnMut(u32) -> Option<Result<T, SysError>>> FusedIterator for Opened<T, O> {}
 
 /// All programs of this kernel, opened, in the order of their ids. Since Linux 4.13.
 ///
@@ -196,28 +214,28 @@ impl<T, O: FnMut(u32) -> Option<Result<T, SysError>>> core::iter::FusedIterator 
 /// yielded once, and then the walk ends.
 ///
 /// Errors: as [`prog_ids`] and [`ProgFd::by_id`].
-pub fn progs() -> impl core::iter::FusedIterator<Item = Result<ProgFd, SysError>> {
+pub fn progs() -> impl FusedIterator<Item = Result<ProgFd, SysError>> {
     Opened::new(Cmd::PROG_GET_NEXT_ID, |id| {
         ProgId::new(id).map(ProgFd::by_id)
     })
 }
 
 /// All maps of this kernel, opened with access as `flags` say; otherwise as [`progs`].
-pub fn maps(flags: MapFlags) -> impl core::iter::FusedIterator<Item = Result<MapFd, SysError>> {
+pub fn maps(flags: MapFlags) -> impl FusedIterator<Item = Result<MapFd, SysError>> {
     Opened::new(Cmd::MAP_GET_NEXT_ID, move |id| {
         MapId::new(id).map(|id| MapFd::by_id(id, flags))
     })
 }
 
 /// All links of this kernel, opened; otherwise as [`progs`]. Since Linux 5.8.
-pub fn links() -> impl core::iter::FusedIterator<Item = Result<LinkFd, SysError>> {
+pub fn links() -> impl FusedIterator<Item = Result<LinkFd, SysError>> {
     Opened::new(Cmd::LINK_GET_NEXT_ID, |id| {
         LinkId::new(id).map(LinkFd::by_id)
     })
 }
 
 /// All BTF objects of this kernel, opened; otherwise as [`progs`]. Since Linux 5.4.
-pub fn btfs() -> impl core::iter::FusedIterator<Item = Result<BtfFd, SysError>> {
+pub fn btfs() -> impl FusedIterator<Item = Result<BtfFd, SysError>> {
     Opened::new(Cmd::BTF_GET_NEXT_ID, |id| BtfId::new(id).map(BtfFd::by_id))
 }
 

@@ -60,7 +60,7 @@ mod kernel {
 
     #[test]
     fn types_and_commands_agree_with_version() {
-        crate::kernel::require_bpf!();
+        crate::tests::kernel::require_bpf!();
         let mut odd = Vec::new();
         for t in ProgType::ALL {
             odd.extend(check(&format!("prog {t}"), t.since(), prog_type(*t)));
@@ -97,7 +97,7 @@ mod kernel {
 
     #[test]
     fn helpers_depend_on_type() {
-        crate::kernel::require_bpf!();
+        crate::tests::kernel::require_bpf!();
         let filter = ProgType::SOCKET_FILTER;
         assert_eq!(helper(filter, HelperId::MAP_LOOKUP_ELEM), Support::Yes);
         assert_eq!(helper(filter, HelperId::XDP_ADJUST_HEAD), Support::No);
@@ -111,7 +111,7 @@ mod kernel {
 
     #[test]
     fn unknown_numbers_are_not_supported() {
-        crate::kernel::require_bpf!();
+        crate::tests::kernel::require_bpf!();
         assert_eq!(prog_type(ProgType(4711)), Support::No);
         assert_eq!(map_type(MapType(4711)), Support::No);
         assert_eq!(attach_type(AttachType(4711)), Support::No);
@@ -122,7 +122,7 @@ mod kernel {
 
     #[test]
     fn btf_kinds_load() {
-        crate::kernel::require_bpf!();
+        crate::tests::kernel::require_bpf!();
         for kind in 1..=15 {
             assert_eq!(btf_kind(kind), Support::Yes, "kind {kind}");
         }

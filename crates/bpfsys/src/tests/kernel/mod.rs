@@ -37,7 +37,7 @@ fn skip(reason: &str) {
 /// Returns from a test that needs BPF where there is none.
 macro_rules! require_bpf {
     () => {
-        if !crate::kernel::permitted() {
+        if !crate::tests::kernel::permitted() {
             return;
         }
     };
