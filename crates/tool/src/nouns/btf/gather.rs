@@ -1,109 +1,82 @@
 //! BTF objects of the kernel, as views.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 
+use bpfsys::BtfFd;
 use bpfsys::uapi::flags::MapFlags;
-use bpfsys::{BtfFd, BtfId, ErrorKind, MapFd, ProgFd, SysError};
 
 use super::view::BtfView;
 use crate::failure::{Failure, Result};
-use crate::holders::Holders;
 use crate::kernel::{Kernel, ObjectKind};
 use crate::render::escape::Text;
+use crate::surroundings::Surroundings;
 
-/// Gathers BTF objects; who uses them is looked up once.
-#[derive(Debug)]
-pub struct Gatherer {
-    progs: Users,
-    maps: Users,
-    holders: Holders,
+/// Everything that is said about these objects.
+pub fn gather(
+    kernel: &Kernel,
+    objects: impl IntoIterator<Item = Result<BtfFd>>,
+) -> Result<Vec<BtfView>> {
+    let (around, views) = Surroundings::gather(kernel, ObjectKind::Btf, false, || {
+        let users = Users::find()?;
+        let views = objects.into_iter().map(|btf| users.view(&btf?));
+        views.collect::<Result<Vec<_>>>()
+    });
+    let mut views = views?;
+    for view in &mut views {
+        view.pids = around.holders(view.id);
+    }
+    Ok(views)
 }
 
-/// Ids of the objects that were made with each BTF object, ascending.
-type Users = HashMap<u32, Vec<u32>>;
+/// Every BTF object of the kernel.
+pub fn all() -> impl Iterator<Item = Result<BtfFd>> {
+    bpfsys::btfs()
+        .map(|btf| btf.map_err(|error| Failure::because("can't get next BTF object", error)))
+}
 
-impl Gatherer {
-    /// Looks at all programs, maps and processes.
-    pub fn new(kernel: &Kernel) -> Result<Self> {
-        let mut progs = Users::new();
-        for id in bpfsys::prog_ids() {
-            let id = id.map_err(|error| Failure::because("can't get next prog", error))?;
-            if let Some(prog) = unless_gone(ProgFd::by_id(id), "prog", id)? {
-                let info = prog
-                    .info()
-                    .map_err(|error| Failure::because("can't get prog info", error))?;
-                add(&mut progs, info.btf_id, id.get());
-            }
+/// Ids of the objects that were made with each BTF object, in the kernel's order, which is
+/// ascending.
+#[derive(Debug, Default)]
+struct Users {
+    progs: HashMap<u32, Vec<u32>>,
+    maps: HashMap<u32, Vec<u32>>,
+}
+
+impl Users {
+    /// Looks at all programs and maps.
+    fn find() -> Result<Self> {
+        let mut users = Self::default();
+        for prog in bpfsys::progs() {
+            let prog = prog.map_err(|error| Failure::because("can't get next prog", error))?;
+            let info = prog
+                .info()
+                .map_err(|error| Failure::because("can't get prog info", error))?;
+            users.progs.entry(info.btf_id).or_default().push(info.id);
         }
-        let mut maps = Users::new();
-        for id in bpfsys::map_ids() {
-            let id = id.map_err(|error| Failure::because("can't get next map", error))?;
-            if let Some(map) = unless_gone(MapFd::by_id(id, MapFlags::RDONLY), "map", id)? {
-                let info = map
-                    .info()
-                    .map_err(|error| Failure::because("can't get map info", error))?;
-                add(&mut maps, info.btf_id, id.get());
-            }
+        for map in bpfsys::maps(MapFlags::RDONLY) {
+            let map = map.map_err(|error| Failure::because("can't get next map", error))?;
+            let info = map
+                .info()
+                .map_err(|error| Failure::because("can't get map info", error))?;
+            users.maps.entry(info.btf_id).or_default().push(info.id);
         }
-        Ok(Self {
-            progs,
-            maps,
-            holders: Holders::gather(kernel, ObjectKind::Btf),
-        })
+        Ok(users)
     }
 
-    /// Everything that is said about one object.
-    pub fn btf(&self, btf: &BtfFd) -> Result<BtfView> {
+    fn view(&self, btf: &BtfFd) -> Result<BtfView> {
         let details = btf
             .info()
             .map_err(|error| Failure::because("can't get BTF object info", error))?;
         let id = details.info.id;
-        let users = |users: &Users| users.get(&id).cloned().unwrap_or_default();
+        let users = |users: &HashMap<_, Vec<_>>| users.get(&id).cloned().unwrap_or_default();
         Ok(BtfView {
             id,
             size: details.info.btf_size,
             prog_ids: users(&self.progs),
             map_ids: users(&self.maps),
-            pids: self.holders.of(id).to_vec(),
+            pids: Vec::new(),
             kernel: details.info.kernel_btf != 0,
             name: Some(Text(details.name)).filter(|name| !name.0.is_empty()),
         })
-    }
-
-    /// Every object of the kernel.
-    pub fn all(&self) -> Result<Vec<BtfView>> {
-        let mut views = Vec::new();
-        for id in bpfsys::btf_ids() {
-            let id: BtfId =
-                id.map_err(|error| Failure::because("can't get next BTF object", error))?;
-            if let Some(btf) = unless_gone(BtfFd::by_id(id), "BTF object", id)? {
-                views.push(self.btf(&btf)?);
-            }
-        }
-        Ok(views)
-    }
-}
-
-/// `None` for an object that is gone since it was listed.
-fn unless_gone<T>(
-    opened: std::result::Result<T, SysError>,
-    what: &str,
-    id: impl Display,
-) -> Result<Option<T>> {
-    match opened {
-        Ok(object) => Ok(Some(object)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::because(
-            format_args!("can't get {what} by id ({id})"),
-            error,
-        )),
-    }
-}
-
-fn add(users: &mut Users, btf: u32, user: u32) {
-    if btf != 0 {
-        // the kernel lists objects by ascending id
-        users.entry(btf).or_default().push(user);
     }
 }

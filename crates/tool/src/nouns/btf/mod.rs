@@ -46,9 +46,9 @@ fn show(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
         2 => Some(handle::open_btf(&mut words)?),
         _ => return words.end(),
     };
-    let gatherer = gather::Gatherer::new(context.kernel)?;
+    let output = &mut *context.output;
     match btf {
-        Some(btf) => context.output.show(&gatherer.btf(&btf)?),
-        None => context.output.show_all(&gatherer.all()?),
+        Some(btf) => output.show_selected(&gather::gather(context.kernel, [Ok(btf)])?),
+        None => output.show_all(&gather::gather(context.kernel, gather::all())?),
     }
 }

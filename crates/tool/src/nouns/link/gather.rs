@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bpfsys::cmd::object::{IterTarget, LinkDetails, LinkKind, PerfEventLink};
 use bpfsys::uapi::enums::CgroupIterOrder;
-use bpfsys::{AttachType, ErrorKind, LinkFd, ProgFd, ProgId};
+use bpfsys::{AttachType, LinkFd, ProgFd, ProgId};
 
 use super::perf::Counters;
 use super::view::{
@@ -14,12 +14,11 @@ use super::view::{
     UprobeMultiView, UprobeView,
 };
 use crate::failure::{Failure, Result};
-use crate::holders::Holders;
 use crate::kernel::{Kernel, ObjectKind};
 use crate::netdev;
 use crate::nouns::NameOrNumber;
-use crate::pins::Pins;
 use crate::render::escape::Text;
+use crate::surroundings::Surroundings;
 use crate::xlated::symbols::{KernelSymbols, Symbol};
 
 /// The flag of links that run when a function returns; the same for kprobes and uprobes.
@@ -27,62 +26,59 @@ const MULTI_RETURN: u32 = 1;
 /// Bytes of the landing instruction that probes are placed behind on some x86 kernels.
 const LANDING: u64 = 4;
 
-/// Gathers links; what all of them need is looked up once, when first needed.
+/// Everything that is said about these links.
+pub fn gather(
+    kernel: &Kernel,
+    with_pins: bool,
+    links: impl IntoIterator<Item = Result<LinkFd>>,
+) -> Result<Vec<LinkView>> {
+    let (around, views) = Surroundings::gather(kernel, ObjectKind::Link, with_pins, || {
+        let mut lister = Lister::new(kernel);
+        let views = links.into_iter().map(|link| lister.link(&link?));
+        views.collect::<Result<Vec<_>>>()
+    });
+    let mut views = views?;
+    for view in &mut views {
+        view.pinned = around.pinned(view.id);
+        view.pids = around.holders(view.id);
+    }
+    Ok(views)
+}
+
+/// Every link of the kernel.
+pub fn all() -> impl Iterator<Item = Result<LinkFd>> {
+    bpfsys::links().map(|link| link.map_err(|error| Failure::because("can't get next link", error)))
+}
+
+/// What links say about themselves, with names that are looked up once, when first needed.
 #[derive(Debug)]
-pub struct Gatherer<'k> {
+struct Lister<'k> {
     kernel: &'k Kernel,
-    pins: Option<Pins>,
-    holders: Holders,
     symbols: Option<KernelSymbols>,
     counters: Option<Counters>,
 }
 
-impl<'k> Gatherer<'k> {
-    /// Looks at the processes, and at the pins when `with_pins`.
-    #[must_use]
-    pub fn new(kernel: &'k Kernel, with_pins: bool) -> Self {
+impl<'k> Lister<'k> {
+    fn new(kernel: &'k Kernel) -> Self {
         Self {
             kernel,
-            pins: with_pins.then(|| Pins::gather(kernel, ObjectKind::Link)),
-            holders: Holders::gather(kernel, ObjectKind::Link),
             symbols: None,
             counters: None,
         }
     }
 
-    /// Everything that is said about one link.
-    pub fn link(&mut self, link: &LinkFd) -> Result<LinkView> {
+    fn link(&mut self, link: &LinkFd) -> Result<LinkView> {
         let details = link
             .info()
             .map_err(|error| Failure::because("can't get link info", error))?;
-        let id = details.id.get();
         Ok(LinkView {
-            id,
+            id: details.id.get(),
             r#type: NameOrNumber::new(details.type_.name(), details.type_.0),
             prog_id: details.prog_id.map_or(0, ProgId::get),
             target: self.target(details),
-            pinned: self.pins.as_ref().and_then(|pins| pins.of(id)),
-            pids: self.holders.of(id).to_vec(),
+            pinned: None,
+            pids: Vec::new(),
         })
-    }
-
-    /// Every link of the kernel, handed to `each` one at a time.
-    pub fn all(&mut self, mut each: impl FnMut(LinkView) -> Result<()>) -> Result<()> {
-        for id in bpfsys::link_ids() {
-            let id = id.map_err(|error| Failure::because("can't get next link", error))?;
-            match LinkFd::by_id(id) {
-                Ok(link) => each(self.link(&link)?)?,
-                // gone since it was listed, or not attached yet
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(Failure::because(
-                        format_args!("can't get link by id ({id})"),
-                        error,
-                    ));
-                }
-            }
-        }
-        Ok(())
     }
 
     fn target(&mut self, link: LinkDetails) -> Target {

@@ -12,7 +12,6 @@ mod tests;
 use crate::command::{Command, Context, Noun};
 use crate::failure::Result;
 use crate::handle;
-use crate::render::View;
 use crate::words::Words;
 
 /// The commands of `link`; prefixes find the first that fits.
@@ -42,28 +41,15 @@ fn show(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
         2 => Some(handle::open_link(&mut words)?),
         _ => return words.end(),
     };
-    let mut gatherer = gather::Gatherer::new(context.kernel, context.options.bpffs);
+    let (kernel, with_pins) = (context.kernel, context.options.bpffs);
     let output = &mut *context.output;
-    if let Some(link) = link {
-        return output.show(&gatherer.link(&link)?);
-    }
-    let mut count = 0_usize;
-    if output.is_json() {
-        let mut views = Vec::new();
-        gatherer.all(|view| {
-            views.push(view);
-            Ok(())
-        })?;
-        count = views.len();
+    let Some(link) = link else {
+        let views = gather::gather(kernel, with_pins, gather::all())?;
         output.show_all(&views)?;
-    } else {
-        gatherer.all(|view| {
-            count += 1;
-            Ok(view.text(output.text())?)
-        })?;
-    }
-    if count == 0 {
-        output.remark("no BPF links exist");
-    }
-    Ok(())
+        if views.is_empty() {
+            output.remark("no BPF links exist");
+        }
+        return Ok(());
+    };
+    output.show_selected(&gather::gather(kernel, with_pins, [Ok(link)])?)
 }
