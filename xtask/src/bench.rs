@@ -44,7 +44,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The look-up example of the btf crate, built as the tool is.
+/// The look-up example, built as the tool is.
 fn lookup_example(ctx: &Ctx) -> Result<PathBuf> {
     let triple = ctx.host_triple()?;
     run::must(
@@ -53,7 +53,7 @@ fn lookup_example(ctx: &Ctx) -> Result<PathBuf> {
             "--release",
             "--locked",
             "-p",
-            "bpfsys-btf",
+            "rbpftool",
             "--example",
             "lookup",
         ])

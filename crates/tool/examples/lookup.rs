@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::io::Write;
 
+use bpfsys::KernelBtf;
 use btf::Btf;
 
 const NAMES: &str = "
@@ -23,14 +24,20 @@ pci_dev usb_device
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args_os().skip(1);
-    let path = args
-        .next()
-        .unwrap_or_else(|| "/sys/kernel/btf/vmlinux".into());
+    let path = args.next().unwrap_or_else(|| KernelBtf::VMLINUX.into());
     let names = match args.next() {
         Some(list) => std::fs::read_to_string(list)?,
         None => NAMES.to_owned(),
     };
-    let btf = Btf::parse(std::fs::read(path)?)?;
+    let (kernel, file);
+    let bytes: &[u8] = if path == KernelBtf::VMLINUX {
+        kernel = KernelBtf::vmlinux()?;
+        &kernel
+    } else {
+        file = std::fs::read(path)?;
+        &file
+    };
+    let btf = Btf::parse(bytes)?;
     let queries: Vec<_> = names
         .split_whitespace()
         .map(|name| (name.as_bytes(), None))

@@ -22,11 +22,11 @@ impl ProgNames {
         if short.len() < CUT || info.btf_id == 0 || info.nr_func_info == 0 {
             return short.to_vec();
         }
-        self.from_btf(prog, info.btf_id)
+        self.name_in_btf(prog, info.btf_id)
             .unwrap_or_else(|| short.to_vec())
     }
 
-    fn from_btf(&mut self, prog: &ProgFd, btf_id: u32) -> Option<Vec<u8>> {
+    fn name_in_btf(&mut self, prog: &ProgFd, btf_id: u32) -> Option<Vec<u8>> {
         let details = prog.details(ProgParts::FUNC_INFO).ok()?;
         let main = details.func_info.first()?;
         if self.last.as_ref().is_none_or(|(id, _)| *id != btf_id) {

@@ -85,10 +85,7 @@ impl FdInfoReader {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let file = openat(&self.dir, name, flags, Mode::empty())?;
         let mut filled = 0;
-        loop {
-            let Some(room) = self.buffer.get_mut(filled..) else {
-                break;
-            };
+        while let Some(room) = self.buffer.get_mut(filled..) {
             let count = nix::unistd::read(&file, room)?;
             let more = count == room.len();
             filled += count;

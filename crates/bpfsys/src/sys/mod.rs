@@ -4,5 +4,6 @@
 
 pub(crate) mod bpf;
 pub(crate) mod fd;
+pub mod kernel_btf;
 pub mod mmap;
 pub mod perf_event;

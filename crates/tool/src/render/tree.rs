@@ -40,9 +40,9 @@ pub enum Tree {
     /// A word without quotes; only in plain style.
     Word(String),
     /// An array.
-    Seq(Vec<Tree>),
+    Seq(Vec<Self>),
     /// An object.
-    Map(Vec<(Text, Tree)>),
+    Map(Vec<(Text, Self)>),
 }
 
 impl Default for Tree {

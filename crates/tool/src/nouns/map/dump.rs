@@ -119,12 +119,13 @@ fn dump(output: &mut Output<'_>, source: Source<'_>, form: Form, several: bool) 
     }
     json.begin_array()?;
     let result = entries.for_each(|(key, value)| {
-        Ok(match value {
+        match value {
             Ok(value) if form == Form::Json => format.json(json, key, value)?,
             Ok(value) => format.plain_typed(json, key, value)?,
             Err(error) if format.is_absent(&error) => {}
             Err(error) => format.json_error(json, key, &error)?,
-        })
+        }
+        Ok(())
     });
     // whatever happened, the document stays whole: what went wrong is its last element
     if let Err(failure) = &result

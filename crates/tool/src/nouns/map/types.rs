@@ -8,9 +8,7 @@ use btf::value::{Value, decode};
 use btf::{Btf, TypeId};
 
 use crate::failure::{Failure, Result};
-
-/// Where the kernel shows its own BTF.
-const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+use crate::kernel_btf;
 
 /// How to read the bytes of a map.
 #[derive(Debug)]
@@ -27,7 +25,7 @@ impl MapTypes {
         // values of struct_ops maps are described by the kernel's own BTF, or a module's
         if info.btf_vmlinux_value_type_id != 0 {
             return Ok(Some(Self {
-                btf: kernel_btf(info.btf_vmlinux_id)?,
+                btf: types_of_kernel(info.btf_vmlinux_id)?,
                 key: None,
                 value: info.btf_vmlinux_value_type_id,
             }));
@@ -65,11 +63,8 @@ impl MapTypes {
 }
 
 /// The kernel's BTF, or that of the module with this BTF id on top of it.
-fn kernel_btf(id: u32) -> Result<Btf<'static>> {
-    let data = std::fs::read(VMLINUX)
-        .map_err(|error| Failure::because(format_args!("can't read {VMLINUX}"), error))?;
-    let bad = |error| Failure::because("can't read the kernel's BTF", error);
-    let vmlinux = Btf::parse(data).map_err(bad)?;
+fn types_of_kernel(id: u32) -> Result<Btf<'static>> {
+    let vmlinux = kernel_btf::vmlinux()?;
     let Some(id) = BtfId::new(id) else {
         return Ok(vmlinux);
     };
@@ -78,5 +73,6 @@ fn kernel_btf(id: u32) -> Result<Btf<'static>> {
     if fd.info().map_err(fail)?.name == b"vmlinux" {
         return Ok(vmlinux);
     }
-    Btf::parse_split(fd.data().map_err(fail)?, Arc::new(vmlinux)).map_err(bad)
+    Btf::parse_split(fd.data().map_err(fail)?, Arc::new(vmlinux))
+        .map_err(|error| Failure::because(format_args!("can't read BTF {id}"), error))
 }
