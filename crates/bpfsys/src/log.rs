@@ -52,57 +52,59 @@ impl VerifierLog {
         self.text.lines().map(str::trim_end)
     }
 
-    /// What went wrong, in one line: the last line that is no bookkeeping, with the line above it
-    /// where that one alone says too little. Empty when the log is.
+    /// What went wrong, in one line: the last message, with the one above it where that is what it
+    /// continues. Empty when the log is.
     #[must_use]
     pub fn summary(&self) -> String {
-        let mut lines = self
-            .lines()
-            .rev()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !is_bookkeeping(line));
-        let Some(last) = lines.next() else {
-            return String::new();
+        let useful = |line: &&str| !line.trim().is_empty() && !is_bookkeeping(line.trim());
+        let mut lines = self.lines().rev().filter(useful).peekable();
+        let last_of_all = lines.peek().copied().unwrap_or_default();
+        // Register states and code after the message only repeat where it happened.
+        let mut messages = lines.filter(|line| is_message(line.trim()));
+        let Some(last) = messages.next() else {
+            return last_of_all.trim().to_owned();
         };
-        // Register dumps and code lines above the message explain nothing by themselves; a
-        // message that starts in lower case after another message continues it.
-        match lines.next() {
-            Some(above) if is_message(above) && says_little(last) => format!("{above}: {last}"),
-            _ => last.to_owned(),
+        match messages.next() {
+            Some(above) if continues(last) => format!("{}: {}", above.trim(), last.trim()),
+            _ => last.trim().to_owned(),
         }
     }
 }
 
-/// Lines the verifier writes at the end of every log.
+/// Lines the verifier writes at the end of a log, or among the instructions at higher levels.
 fn is_bookkeeping(line: &str) -> bool {
-    const STARTS: [&str; 6] = [
+    const STARTS: [&str; 11] = [
         "processed ",
         "verification time ",
         "stack depth ",
         "insns processed ",
         "subprog ",
         "-- END ",
+        "mark_precise: ",
+        "cur state: ",
+        "old state: ",
+        "Live regs before insn:",
+        "func#",
     ];
     STARTS.iter().any(|start| line.starts_with(start))
 }
 
-/// A message of the verifier rather than state (`R1=ctx()`), code (`3: (85) call …`), a source
-/// line (`; …`), or a jump (`from 3 to 7: …`).
+/// A message of the verifier rather than state (`R1=ctx() R10=fp0`), code (`3: (85) call …`), a
+/// source line (`; …`), or a change of path (`from 3 to 7: …`).
 fn is_message(line: &str) -> bool {
     let code = line
         .split_once(':')
-        .is_some_and(|(index, _)| index.chars().all(|c| c.is_ascii_digit()));
-    let state = line.starts_with('R')
-        && line
-            .get(1..2)
-            .is_some_and(|c| c.chars().all(|c| c.is_ascii_digit()))
-        && line.contains('=');
+        .is_some_and(|(index, _)| index.bytes().all(|b| b.is_ascii_digit()));
+    let state = line.strip_prefix('R').is_some_and(|rest| {
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        after.len() < rest.len() && after.starts_with(['=', '_'])
+    });
     !(code || state || line.starts_with(';') || line.starts_with("from "))
 }
 
-/// A last line that only closes what the line above began.
-fn says_little(line: &str) -> bool {
-    line.len() < 24 && !line.contains("invalid") && !line.contains("unknown")
+/// Whether a line only ends what the one above it began.
+fn continues(line: &str) -> bool {
+    line.starts_with('\t') || (line.split_whitespace().count() < 3 && !line.contains('!'))
 }
 
 impl fmt::Display for VerifierLog {
@@ -145,9 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn summary_is_last_telling_line() {
+    fn summary_is_last_message() {
         check("", "");
         check("\0garbage", "");
+        check("0: (95) exit\n", "0: (95) exit");
         check(
             "0: R1=ctx() R10=fp0\n0: (95) exit\nR0 !read_ok\nprocessed 1 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n",
             "R0 !read_ok",
@@ -158,8 +161,20 @@ mod tests {
         );
         check("unknown func bpf_nope#999\n", "unknown func bpf_nope#999");
         check(
-            "invalid access to packet\nR1 offset\n",
-            "invalid access to packet: R1 offset",
+            "1: (05) goto pc-2\ninfinite loop detected at insn 1\ncur state: R1=ctx() R10=fp0\nold state: R1=ctx() R10=fp0\nprocessed 3 insns\n",
+            "infinite loop detected at insn 1",
+        );
+        check(
+            "invalid access to packet, off=14 size=1, R2(id=0,off=14,r=0)\nR2 offset is outside of the packet\n",
+            "R2 offset is outside of the packet",
+        );
+        check(
+            "math between pointers\n\tR1 and R2\n",
+            "math between pointers: R1 and R2",
+        );
+        check(
+            "[2] FUNC a type_id=9\nInvalid\n",
+            "[2] FUNC a type_id=9: Invalid",
         );
     }
 

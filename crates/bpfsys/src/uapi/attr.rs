@@ -524,6 +524,41 @@ mod tests {
     }
 
     #[test]
+    fn every_attr_is_its_bytes() {
+        fn check<A: Attr>() {
+            let bytes: Vec<u8> = (1..=255).cycle().take(size_of::<A>()).collect();
+            let attr = A::read_from_bytes(&bytes).unwrap();
+            assert_eq!(attr.as_bytes(), bytes);
+            assert!(A::SIZE as usize <= bytes.len());
+        }
+        check::<MapCreateAttr>();
+        check::<MapElemAttr>();
+        check::<MapFreezeAttr>();
+        check::<MapBatchAttr>();
+        check::<ProgLoadAttr>();
+        check::<ObjAttr>();
+        check::<ProgAttachAttr>();
+        check::<ProgTestRunAttr>();
+        check::<NextIdAttr>();
+        check::<FdByIdAttr>();
+        check::<ObjGetInfoAttr>();
+        check::<ProgQueryAttr>();
+        check::<RawTracepointAttr>();
+        check::<BtfLoadAttr>();
+        check::<TaskFdQueryAttr>();
+        check::<LinkCreateAttr>();
+        check::<LinkUpdateAttr>();
+        check::<LinkDetachAttr>();
+        check::<EnableStatsAttr>();
+        check::<IterCreateAttr>();
+        check::<ProgBindMapAttr>();
+        check::<TokenCreateAttr>();
+        check::<ProgStreamReadAttr>();
+        check::<ProgAssocStructOpsAttr>();
+        check::<CommonAttr>();
+    }
+
+    #[test]
     fn names_follow_kernel_rules() {
         assert_eq!(obj_name(b"a_1.x").unwrap()[..6], *b"a_1.x\0");
         assert!(obj_name(b"123456789012345").is_some());

@@ -264,6 +264,43 @@ fn batches_walk_everything_once() {
 }
 
 #[test]
+fn per_cpu_batch_stays_inside_its_buffers() {
+    require_bpf!();
+    let map = MapCreate::new(MapType::PERCPU_HASH, 4, 5, 64)
+        .run()
+        .unwrap();
+    let each = map.shape().unwrap().value_buf_len;
+    for key in 0..10u32 {
+        MapUpdateElem::new(&map, &key.to_ne_bytes(), &vec![0x11; each])
+            .run()
+            .unwrap();
+    }
+    let mut cursor = BatchCursor::new(&map).unwrap();
+    let mut seen = 0;
+    loop {
+        // Room for one value less than for keys, and a bit.
+        let (mut keys, mut values) = (vec![CANARY; 4 * 9], vec![CANARY; each * 8 + each / 2]);
+        let step = match MapLookupBatch::new(&map, &mut cursor, &mut keys, &mut values).run() {
+            Ok(step) => step,
+            Err(error) => return skip(&error.to_string()),
+        };
+        assert!(step.count <= 8);
+        assert!(keys[step.count * 4..].iter().all(|b| *b == CANARY));
+        assert!(values[step.count * each..].iter().all(|b| *b == CANARY));
+        assert!(
+            values[..step.count * each]
+                .chunks(8)
+                .all(|cpu| cpu[..5] == [0x11; 5])
+        );
+        seen += step.count;
+        if step.done {
+            break;
+        }
+    }
+    assert_eq!(seen, 10);
+}
+
+#[test]
 fn batch_buffers_must_hold_whole_elements() {
     require_bpf!();
     let map = hash(8);
