@@ -131,8 +131,9 @@ impl Failure {
 #[must_use]
 pub fn errno_status(error: &SysError) -> u8 {
     error
-        .errno()
-        .and_then(|errno| u8::try_from(errno as i32 & 0xff).ok())
+        .raw_os_error()
+        .and_then(|errno| u8::try_from(errno & 0xff).ok())
+        .filter(|low| *low != 0)
         .map_or(FAILED, u8::wrapping_neg)
 }
 
@@ -147,5 +148,31 @@ impl From<std::io::Error> for Failure {
             };
         }
         Self::because("cannot write the output", error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bpfsys::{Cmd, Op};
+
+    use super::*;
+
+    #[test]
+    fn statuses_are_those_of_bpftool() {
+        let status = |errno| errno_status(&SysError::from_raw(Op::Bpf(Cmd::MAP_FREEZE), errno));
+        assert_eq!(status(2), 254);
+        assert_eq!(status(22), 234);
+        assert_eq!(status(524), 244);
+        // an error must never look like success
+        assert_eq!(status(512), FAILED);
+    }
+
+    #[test]
+    fn a_system_call_is_told_by_its_answer_only() {
+        let error = SysError::from_raw(Op::Bpf(Cmd::MAP_FREEZE), 2);
+        let failure = Failure::because("get by id (5)", error);
+        let message = failure.message().unwrap();
+        assert!(message.starts_with("get by id (5): "), "{message}");
+        assert!(!message.contains("MAP_FREEZE"), "{message}");
     }
 }

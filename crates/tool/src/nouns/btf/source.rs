@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bpfsys::uapi::flags::MapFlags;
-use bpfsys::{BtfFd, BtfId, SysError};
+use bpfsys::{BtfFd, BtfId, KernelBtf, SysError};
 use btf::Btf;
 use object::read::ReadCache;
 use object::{Object, ObjectSection};
@@ -16,10 +16,11 @@ use super::args::{MapTypes, Source};
 use crate::command::Context;
 use crate::failure::{Failure, Result, errno_status};
 use crate::handle::{MapHandle, ProgHandle};
+use crate::kernel_btf;
 use crate::render::escape::Escaped;
 
-/// The kernel's own types.
-pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+/// The file of the kernel's own types.
+pub const VMLINUX: &str = KernelBtf::VMLINUX;
 /// Where those of modules are too: split, with the kernel's as base.
 const KERNEL_FILES: &[u8] = b"/sys/kernel/btf/";
 
@@ -118,13 +119,21 @@ fn by_id(context: &mut Context<'_, '_>, id: u32) -> Result<Btf<'static>> {
     };
     let fd = BtfFd::by_id(btf_id).map_err(refused)?;
     let details = fd.info().map_err(refused)?;
-    let is_module = details.info.kernel_btf != 0 && details.name != b"vmlinux";
+    let of_kernel = details.info.kernel_btf != 0;
+    let is_module = of_kernel && details.name != b"vmlinux";
     let base = match base_option(context)? {
         None if is_module => {
             context.output.remark(format_args!(
                 "no base BTF was given with -B: the kernel's own is used ({VMLINUX})"
             ));
-            Some(Arc::new(read(Path::new(VMLINUX), None)?))
+            Some(Arc::new(kernel_btf::vmlinux()?))
+        }
+        // what is there to borrow need not be copied
+        None if of_kernel
+            && let Ok(btf) = kernel_btf::vmlinux()
+            && u32::try_from(btf.data().len()) == Ok(details.info.btf_size) =>
+        {
+            return Ok(btf);
         }
         base => base,
     };
@@ -133,13 +142,17 @@ fn by_id(context: &mut Context<'_, '_>, id: u32) -> Result<Btf<'static>> {
 }
 
 fn file(context: &mut Context<'_, '_>, path: &Path) -> Result<Btf<'static>> {
-    let is_module =
-        path != Path::new(VMLINUX) && path.as_os_str().as_bytes().starts_with(KERNEL_FILES);
-    let base = match base_option(context)? {
-        None if is_module => Some(Arc::new(read(Path::new(VMLINUX), None)?)),
-        base => base,
-    };
-    read(path, base)
+    let is_vmlinux = path == Path::new(VMLINUX);
+    let is_module = !is_vmlinux && path.as_os_str().as_bytes().starts_with(KERNEL_FILES);
+    match base_option(context)? {
+        None if is_vmlinux => vmlinux(),
+        None if is_module => read(path, Some(Arc::new(vmlinux()?))),
+        base => read(path, base),
+    }
+}
+
+fn vmlinux() -> Result<Btf<'static>> {
+    kernel_btf::vmlinux().map_err(|failure| failure.with_status(ENOENT_STATUS))
 }
 
 /// The types named by `-B`.
@@ -147,7 +160,12 @@ fn base_option(context: &Context<'_, '_>) -> Result<Option<Arc<Btf<'static>>>> {
     let Some(path) = &context.options.base_btf else {
         return Ok(None);
     };
-    match read(path, None) {
+    let base = if path == Path::new(VMLINUX) {
+        vmlinux()
+    } else {
+        read(path, None)
+    };
+    match base {
         Ok(base) => Ok(Some(Arc::new(base))),
         Err(failure) => Err(failure.with_status(crate::failure::FAILED)),
     }
@@ -189,6 +207,14 @@ pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>
         return Err(failure.with_status(ENODATA_STATUS));
     };
     let base = match sections.base {
+        Some(_) if base.is_some() => {
+            return Err(Failure::new(format_args!(
+                "{what}: moving the types from the base in {BASE_SECTION} to another base is not \
+                 supported by this version of rbpftool"
+            ))
+            .with_hint("without -B the types are shown on the base in the file")
+            .with_status(EOPNOTSUPP_STATUS));
+        }
         Some(own) => Some(Arc::new(parse(own, None).map_err(|error| {
             Failure::because(format_args!("{what}, {BASE_SECTION}"), error)
                 .with_status(EINVAL_STATUS)

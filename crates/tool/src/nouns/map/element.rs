@@ -1,6 +1,7 @@
 //! Single elements: look up, update, delete, push and pop; and `pin` and `freeze`.
 
 use std::io::Write;
+use std::path::Path;
 
 use bpfsys::cmd::{
     MapDeleteElem, MapFreeze, MapGetNextKey, MapLookupAndDelete, MapLookupElem, MapUpdateElem,
@@ -19,6 +20,7 @@ use crate::command::Context;
 use crate::failure::{Failure, Result, errno_status};
 use crate::handle::MapHandle;
 use crate::pins;
+use crate::procfs::FdInfoReader;
 use crate::render::json::HexBytes;
 use crate::words::Words;
 
@@ -67,6 +69,19 @@ fn failed(what: &str, error: SysError) -> Failure {
     Failure::because(what, error).with_status(status)
 }
 
+/// A change that failed: of a frozen map, the kernel says EPERM as for a missing privilege.
+fn not_changed(what: &str, map: &MapFd, error: SysError) -> Failure {
+    let frozen = error.is(Errno::EPERM)
+        && FdInfoReader::open(Path::new("/proc/self"))
+            .and_then(|mut infos| infos.read_own(map))
+            .is_ok_and(|info| info.frozen == Some(true));
+    let failure = failed(what, error);
+    if frozen {
+        return failure.with_hint("the map is frozen: only BPF programs may still change it");
+    }
+    failure
+}
+
 /// `map update MAP [key DATA] [value VALUE] [any|exist|noexist]`, `map push`, `map enqueue`
 pub(super) fn update(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
     let target = target(&mut words, MapFlags::empty(), BOTH)?;
@@ -79,7 +94,7 @@ pub(super) fn update(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Res
     MapUpdateElem::new(&target.map, &target.args.key, &target.args.value)
         .flags(target.args.flags)
         .run()
-        .map_err(|error| failed("update failed", error))?;
+        .map_err(|error| not_changed("update failed", &target.map, error))?;
     context.output.done()
 }
 
@@ -116,7 +131,7 @@ pub(super) fn pop(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
             }
             Err(Failure::new("empty map").with_status(NOT_FOUND))
         }
-        Err(error) => Err(failed("pop failed", error)),
+        Err(error) => Err(not_changed("pop failed", &target.map, error)),
     }
 }
 
@@ -177,7 +192,7 @@ pub(super) fn delete(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Res
     let target = target(&mut words, MapFlags::empty(), KEY)?;
     MapDeleteElem::new(&target.map, &target.args.key)
         .run()
-        .map_err(|error| failed("delete failed", error))?;
+        .map_err(|error| not_changed("delete failed", &target.map, error))?;
     context.output.done()
 }
 
