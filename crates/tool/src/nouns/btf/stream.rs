@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use crate::failure::Result;
 
@@ -11,7 +11,7 @@ use crate::failure::Result;
 const BLOCK: u32 = 512;
 /// Fewer types than this are formatted before a thread has started.
 const FEW: u32 = 16 * BLOCK;
-/// How many blocks the other thread may be ahead.
+/// How many blocks may wait for their turn in each thread.
 const AHEAD: usize = 4;
 
 /// Calls `format` for every block of `ids`, and `each` for the texts in order.
@@ -53,7 +53,7 @@ pub(super) fn in_order(
             spare: Vec::new(),
         };
         for n in 0..count {
-            let text = merge.wait_for(n, blocks, format);
+            let text = merge.next(n, blocks, format);
             each(&text)?;
             merge.reuse(text);
         }
@@ -117,41 +117,39 @@ struct Merge {
 }
 
 impl Merge {
-    /// The text of block `n`; other blocks are formatted while it is not there.
-    fn wait_for(
+    /// The text of block `n`.
+    ///
+    /// While it is not there other blocks are formatted. This never waits: on a busy machine the
+    /// other thread may not run for long, and then its block is formatted here too.
+    fn next(
         &mut self,
         n: u32,
         blocks: &Blocks,
         format: &impl Fn(Range<u32>, &mut Vec<u8>),
     ) -> Vec<u8> {
         loop {
+            while let Ok((at, text)) = self.finished.try_recv() {
+                if at < n {
+                    self.reuse(text);
+                } else {
+                    self.early.insert(at, text);
+                }
+            }
             if let Some(text) = self.early.remove(&n) {
                 return text;
             }
-            let arrived = match self.finished.try_recv() {
-                Ok(arrived) => Some(arrived),
-                Err(TryRecvError::Empty) => match blocks.take() {
-                    Some(own) => {
-                        let mut text = self.spare.pop().unwrap_or_default();
-                        text.clear();
-                        format(blocks.get(own), &mut text);
-                        Some((own, text))
-                    }
-                    None => self.finished.recv().ok(),
-                },
-                Err(TryRecvError::Disconnected) => None,
+            let own = if self.early.len() < AHEAD {
+                blocks.take().unwrap_or(n)
+            } else {
+                n
             };
-            match arrived {
-                Some((at, text)) => {
-                    self.early.insert(at, text);
-                }
-                // there is no other thread
-                None => {
-                    let mut text = Vec::new();
-                    format(blocks.get(n), &mut text);
-                    return text;
-                }
+            let mut text = self.spare.pop().unwrap_or_default();
+            text.clear();
+            format(blocks.get(own), &mut text);
+            if own == n {
+                return text;
             }
+            self.early.insert(own, text);
         }
     }
 
