@@ -280,6 +280,8 @@ impl fmt::Display for Reason {
         match self.0 {
             Cause::Refused(refusal) => f.write_str(refusal.text()),
             Cause::Errno(ENOTSUPP) => f.write_str("operation not supported (ENOTSUPP)"),
+            // the C library's words name sockets, which have nothing to do with it here
+            Cause::Errno(libc::EOPNOTSUPP) => f.write_str("operation not supported (EOPNOTSUPP)"),
             Cause::Errno(raw) => match Errno::from_raw(raw) {
                 Errno::UnknownErrno => write!(f, "error {raw}"),
                 errno => {
