@@ -117,7 +117,6 @@ const C_BUILDERS: &[&str] = &[
     "bindgen",
     "pkg-config",
     "libbpf-sys",
-    "autocfg",
 ];
 
 pub(crate) fn nothing_compiles_c() -> Result<()> {
