@@ -48,6 +48,23 @@ impl std::fmt::Display for NameOrNumber {
     }
 }
 
+/// Writes what the line of a program or map begins with: `7: xdp  name x  `.
+pub(crate) fn begin_header(
+    out: &mut dyn std::io::Write,
+    id: u32,
+    r#type: &NameOrNumber,
+    name: Option<&crate::render::escape::Text>,
+) -> std::io::Result<()> {
+    match r#type {
+        NameOrNumber::Name(word) => write!(out, "{id}: {word}  ")?,
+        NameOrNumber::Number(number) => write!(out, "{id}: type {number}  ")?,
+    }
+    match name {
+        Some(name) => write!(out, "name {name}  "),
+        None => Ok(()),
+    }
+}
+
 /// Writes what bpftool puts after each object: `pinned` lines.
 pub(crate) fn pinned_lines(
     out: &mut dyn std::io::Write,

@@ -8,8 +8,7 @@ use btf::{Btf, Type};
 
 use crate::render::json::part::Part;
 
-/// Writes the types with these ids, each with a comma behind it; ids without a type are left
-/// out.
+/// Writes the types with these ids, each with a comma in front; ids without a type are left out.
 pub fn write(part: &mut Part<'_>, btf: &Btf<'_>, ids: impl IntoIterator<Item = u32>) {
     for id in ids {
         if let Ok(ty) = btf.type_by_id(id) {
@@ -27,7 +26,7 @@ macro_rules! head {
 }
 
 fn write_type(part: &mut Part<'_>, id: u32, ty: &Type<'_>) {
-    part.piece("{\"id\":");
+    part.piece(",{\"id\":");
     part.uint(id);
     match ty {
         Type::Int(t) => {
@@ -164,7 +163,7 @@ fn write_type(part: &mut Part<'_>, id: u32, ty: &Type<'_>) {
             part.string(ty.label());
         }
     }
-    part.piece("},");
+    part.piece("}");
 }
 
 #[inline]

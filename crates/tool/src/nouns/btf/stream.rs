@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use crate::failure::Result;
 
-/// How many types make a block: 50 to 100 KiB of text.
-const BLOCK: u32 = 512;
+/// How many types make a block: 30 KiB of text, more or less.
+const BLOCK: u32 = 256;
 /// Fewer types than this are formatted before a thread has started.
-const FEW: u32 = 16 * BLOCK;
+const FEW: u32 = 32 * BLOCK;
 /// How many blocks may wait for their turn in each thread.
 const AHEAD: usize = 4;
 
@@ -29,7 +29,7 @@ pub(super) fn in_order(
     };
     let count = blocks.count();
     if blocks.ids.len() < FEW as usize || !has_two_cpus() {
-        let mut text = Vec::new();
+        let mut text = fresh();
         for n in 0..count {
             text.clear();
             format(blocks.get(n), &mut text);
@@ -90,6 +90,11 @@ impl Blocks {
 
 type Numbered = (u32, Vec<u8>);
 
+/// A buffer that need not grow for most blocks.
+fn fresh() -> Vec<u8> {
+    Vec::with_capacity(64 * 1024)
+}
+
 /// The other thread: formats until there is nothing left, or nobody listens.
 fn help(
     blocks: &Blocks,
@@ -98,7 +103,7 @@ fn help(
     done: &SyncSender<Numbered>,
 ) {
     while let Some(n) = blocks.take() {
-        let mut text = spare.try_recv().unwrap_or_default();
+        let mut text = spare.try_recv().unwrap_or_else(|_| fresh());
         text.clear();
         format(blocks.get(n), &mut text);
         if done.send((n, text)).is_err() {
@@ -143,7 +148,7 @@ impl Merge {
             } else {
                 n
             };
-            let mut text = self.spare.pop().unwrap_or_default();
+            let mut text = self.spare.pop().unwrap_or_else(fresh);
             text.clear();
             format(blocks.get(own), &mut text);
             if own == n {
@@ -154,7 +159,7 @@ impl Merge {
     }
 
     fn reuse(&mut self, text: Vec<u8>) {
-        if self.spare.is_empty() {
+        if self.spare.len() < AHEAD {
             self.spare.push(text);
         } else {
             // the other thread may have ended

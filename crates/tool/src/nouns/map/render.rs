@@ -73,22 +73,9 @@ impl ElementFormat {
         json.begin_object()?;
         json.key("key")?;
         json.hex_bytes(key)?;
-        if let Some(step) = self.per_cpu_step {
-            json.key("values")?;
-            json.begin_array()?;
-            for (cpu, value) in self.per_cpu(value, step).enumerate() {
-                json.begin_object()?;
-                json.key("cpu")?;
-                json.uint(cpu as u64)?;
-                json.key("value")?;
-                json.hex_bytes(value)?;
-                json.end_object()?;
-            }
-            json.end_array()?;
-        } else {
+        self.values(json, value, Json::hex_bytes)?;
+        if self.per_cpu_step.is_none() {
             let value = self.single(value);
-            json.key("value")?;
-            json.hex_bytes(value)?;
             if let Some(id) = self.inner_map_id(value) {
                 json.key("inner_map_id")?;
                 json.uint(id.into())?;
@@ -122,23 +109,34 @@ impl ElementFormat {
             json.key("key")?;
             Tree::new(&key, style).write(json)?;
         }
-        if let Some(step) = self.per_cpu_step {
-            json.key("values")?;
-            json.begin_array()?;
-            for (cpu, value) in self.per_cpu(value, step).enumerate() {
-                json.begin_object()?;
-                json.key("cpu")?;
-                json.uint(cpu as u64)?;
-                json.key("value")?;
-                Tree::new(&types.value(value), style).write(json)?;
-                json.end_object()?;
-            }
-            json.end_array()?;
-        } else {
-            json.key("value")?;
-            Tree::new(&types.value(self.single(value)), style).write(json)?;
-        }
+        self.values(json, value, |json, value| {
+            Tree::new(&types.value(value), style).write(json)
+        })?;
         json.end_object()
+    }
+
+    /// `"value": …`, or `"values": [{"cpu": 0, "value": …}, …]` for a per-CPU map.
+    fn values<'w>(
+        &self,
+        json: &mut Json<'w>,
+        value: &[u8],
+        write: impl Fn(&mut Json<'w>, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Some(step) = self.per_cpu_step else {
+            json.key("value")?;
+            return write(json, self.single(value));
+        };
+        json.key("values")?;
+        json.begin_array()?;
+        for (cpu, value) in self.per_cpu(value, step).enumerate() {
+            json.begin_object()?;
+            json.key("cpu")?;
+            json.uint(cpu as u64)?;
+            json.key("value")?;
+            write(json, value)?;
+            json.end_object()?;
+        }
+        json.end_array()
     }
 
     /// The value of a map of maps, as user space sees it.

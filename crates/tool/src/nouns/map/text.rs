@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::view::{MapHeader, MapView};
 use crate::netdev::DevView;
-use crate::nouns::{NameOrNumber, holder_line, pinned_lines};
+use crate::nouns::{begin_header, holder_line, pinned_lines};
 use crate::render::View;
 
 impl View for MapHeader {
@@ -14,14 +14,7 @@ impl View for MapHeader {
 }
 
 fn header(header: &MapHeader, dev: Option<&DevView>, out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "{}: ", header.id)?;
-    match &header.r#type {
-        NameOrNumber::Name(name) => write!(out, "{name}  ")?,
-        NameOrNumber::Number(number) => write!(out, "type {number}  ")?,
-    }
-    if let Some(name) = &header.name {
-        write!(out, "name {name}  ")?;
-    }
+    begin_header(out, header.id, &header.r#type, header.name.as_ref())?;
     write!(out, "flags 0x{:x}", header.flags)?;
     if let Some(dev) = dev {
         dev.text(out)?;

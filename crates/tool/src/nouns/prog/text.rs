@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::view::{ProgHeader, ProgView, RunView};
-use crate::nouns::{NameOrNumber, holder_line, pinned_lines};
+use crate::nouns::{begin_header, holder_line, pinned_lines};
 use crate::render::View;
 use crate::render::hexdump;
 
@@ -18,14 +18,7 @@ fn header(
     dev: Option<&crate::netdev::DevView>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    write!(out, "{}: ", header.id)?;
-    match &header.r#type {
-        NameOrNumber::Name(name) => write!(out, "{name}  ")?,
-        NameOrNumber::Number(number) => write!(out, "type {number}  ")?,
-    }
-    if let Some(name) = &header.name {
-        write!(out, "name {name}  ")?;
-    }
+    begin_header(out, header.id, &header.r#type, header.name.as_ref())?;
     write!(out, "tag {}", header.tag)?;
     if let Some(dev) = dev {
         dev.text(out)?;

@@ -17,7 +17,7 @@ use crate::render::escape::JsonText;
 const COPIED: usize = 16 * 1024;
 
 impl Json<'_> {
-    /// The start of a part whose elements are to go to the innermost array. Every element ends
+    /// The start of a part whose elements are to go to the innermost array. Every element begins
     /// with a comma.
     pub fn part<'o>(&self, out: &'o mut Vec<u8>) -> Part<'o> {
         Part::new(out, self.layout.pretty, self.layout.depth)
@@ -32,11 +32,11 @@ impl Json<'_> {
 
     /// Writes the elements of a part.
     pub fn append(&mut self, part: &[u8]) -> io::Result<()> {
-        let elements = part.strip_suffix(b",").unwrap_or(part);
-        if elements.is_empty() {
-            return Ok(());
-        }
-        self.layout.separator(&mut self.sink)?;
+        let elements = match part.split_first() {
+            None => return Ok(()),
+            Some((b',', first)) if !self.layout.separate => first,
+            Some(_) => part,
+        };
         self.layout.separate = true;
         if elements.len() < COPIED {
             return self.sink.write_all(elements);
@@ -317,7 +317,7 @@ mod tests {
                     let mut out = Vec::new();
                     let mut part = json.part(&mut out);
                     for n in range {
-                        part.piece("{\"id\":");
+                        part.piece(",{\"id\":");
                         part.uint(n);
                         part.piece(",\"kind\":");
                         part.string(b"A:B");
@@ -330,7 +330,7 @@ mod tests {
                             part.piece("},");
                         }
                         part.close_array();
-                        part.piece("},");
+                        part.piece("}");
                     }
                     json.append(&out).unwrap();
                 }
