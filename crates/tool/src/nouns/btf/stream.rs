@@ -12,7 +12,7 @@ const BLOCK: u32 = 256;
 /// Fewer types than this are formatted before a thread has started.
 const FEW: u32 = 32 * BLOCK;
 /// How many blocks may wait for their turn in each thread.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// Calls `format` for every block of `ids`, and `each` for the texts in order.
 ///
@@ -133,15 +133,20 @@ impl Merge {
         format: &impl Fn(Range<u32>, &mut Vec<u8>),
     ) -> Vec<u8> {
         loop {
-            while let Ok((at, text)) = self.finished.try_recv() {
-                if at < n {
-                    self.reuse(text);
-                } else {
-                    self.early.insert(at, text);
-                }
-            }
             if let Some(text) = self.early.remove(&n) {
                 return text;
+            }
+            // only as many as are needed: taking one lets the other thread go on
+            match self.finished.try_recv() {
+                Ok((at, text)) if at < n => {
+                    self.reuse(text);
+                    continue;
+                }
+                Ok((at, text)) => {
+                    self.early.insert(at, text);
+                    continue;
+                }
+                Err(_) => {}
             }
             let own = if self.early.len() < AHEAD {
                 blocks.take().unwrap_or(n)
