@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::dir::Dir;
 use nix::fcntl::{OFlag, readlinkat};
@@ -43,17 +45,27 @@ impl Holders {
     /// Looks through all processes but this one.
     #[must_use]
     pub fn gather(kernel: &Kernel, kind: ObjectKind) -> Self {
+        let search = Search::list(kernel, kind);
+        Self::of_found(kernel, search.run())
+    }
+
+    /// Sorts what a search found, all of its parts together.
+    #[must_use]
+    pub fn of_found(kernel: &Kernel, mut found: Vec<Found>) -> Self {
+        found.sort_unstable_by_key(|found| (found.pid, found.id));
+        // one process may hold an object more than once
+        found.dedup_by_key(|found| (found.pid, found.id));
         let mut holders = Self::default();
-        let Ok(processes) = std::fs::read_dir(kernel.proc_root()) else {
-            return holders;
-        };
-        let mut pids: Vec<u32> = processes
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|pid| *pid != std::process::id())
-            .collect();
-        pids.sort_unstable();
-        for pid in pids {
-            holders.add_process(kernel, kind, pid);
+        let mut comm: Option<(u32, Text)> = None;
+        for Found { pid, id, info } in found {
+            let known = comm.as_ref().filter(|(of, _)| *of == pid);
+            let name = known.map_or_else(|| comm_of(kernel, pid), |(_, name)| name.clone());
+            comm = Some((pid, name.clone()));
+            let held = holders.0.entry(id).or_insert_with(|| Held {
+                info,
+                by: Vec::new(),
+            });
+            held.by.push(Holder { pid, comm: name });
         }
         holders
     }
@@ -70,53 +82,134 @@ impl Holders {
     pub fn fd_info(&self, id: u32) -> Option<FdInfo> {
         self.0.get(&id).map(|held| held.info)
     }
+}
 
-    fn add_process(&mut self, kernel: &Kernel, kind: ObjectKind, pid: u32) -> Option<()> {
-        let process = kernel.proc_root().join(pid.to_string());
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut dir = Dir::open(&process.join("fd"), flags, Mode::empty()).ok()?;
-        // a second descriptor, because the listing borrows the first until it ends
-        let links = dir.as_fd().try_clone_to_owned().ok()?;
-        let mut infos = None;
-        let mut comm: Option<Text> = None;
-        for entry in dir.iter() {
-            let entry = entry.ok()?;
-            let name = entry.file_name();
-            if name.to_bytes().first() == Some(&b'.') {
-                continue;
-            }
-            let is_wanted = readlinkat(&links, name).is_ok_and(|target| is_kind(&target, kind));
-            if !is_wanted {
-                continue;
-            }
-            if infos.is_none() {
-                infos = Some(FdInfoReader::open(&process).ok()?);
-            }
-            let info = infos.as_mut().and_then(|infos| infos.read(name).ok());
-            let Some((info, id)) = info.and_then(|info| Some((info, id_of(&info, kind)?))) else {
-                continue;
-            };
-            let held = self.0.entry(id).or_insert_with(|| Held {
-                info,
-                by: Vec::new(),
-            });
-            let known = &mut held.by;
-            // one process may hold an object more than once; pids come in order
-            if known.last().is_some_and(|holder| holder.pid == pid) {
-                continue;
-            }
-            let comm = comm.get_or_insert_with(|| comm_of(&process));
-            known.push(Holder {
-                pid,
-                comm: comm.clone(),
-            });
+/// How many descriptors a worker takes at a time.
+const SHARE: usize = 64;
+
+/// A search through the descriptors of all processes; several threads may [`run`](Self::run) it.
+#[derive(Debug)]
+pub struct Search<'k> {
+    kernel: &'k Kernel,
+    kind: ObjectKind,
+    /// Pid and descriptor, by pid.
+    descriptors: Vec<(u32, u32)>,
+    taken: AtomicUsize,
+}
+
+/// A descriptor of the kind that was searched for.
+#[derive(Debug, Clone, Copy)]
+pub struct Found {
+    pid: u32,
+    id: u32,
+    info: FdInfo,
+}
+
+impl<'k> Search<'k> {
+    /// Lists the descriptors of all processes but this one.
+    #[must_use]
+    pub fn list(kernel: &'k Kernel, kind: ObjectKind) -> Self {
+        let own = std::process::id();
+        let mut descriptors = Vec::new();
+        for pid in numbers(kernel.proc_root()).filter(|pid| *pid != own) {
+            let process = process_dir(kernel, pid);
+            descriptors.extend(numbers(&process.join("fd")).map(|fd| (pid, fd)));
         }
-        Some(())
+        descriptors.sort_unstable();
+        Self {
+            kernel,
+            kind,
+            descriptors,
+            taken: AtomicUsize::new(0),
+        }
+    }
+
+    /// Looks at descriptors until none is left that no other thread has taken.
+    #[must_use]
+    pub fn run(&self) -> Vec<Found> {
+        let mut found = Vec::new();
+        let mut process: Option<Process> = None;
+        loop {
+            let start = self.taken.fetch_add(SHARE, Ordering::Relaxed);
+            let Some(rest) = self
+                .descriptors
+                .get(start..)
+                .filter(|rest| !rest.is_empty())
+            else {
+                return found;
+            };
+            for (pid, fd) in rest.iter().take(SHARE) {
+                if process.as_ref().is_none_or(|process| process.pid != *pid) {
+                    process = Process::open(self.kernel, *pid);
+                }
+                let looked = process
+                    .as_mut()
+                    .and_then(|process| process.look(*fd, self.kind));
+                if let Some((id, info)) = looked {
+                    found.push(Found {
+                        pid: *pid,
+                        id,
+                        info,
+                    });
+                }
+            }
+        }
     }
 }
 
-fn comm_of(process: &std::path::Path) -> Text {
-    let mut comm = std::fs::read(process.join("comm")).unwrap_or_default();
+/// A process whose descriptors are being looked at.
+struct Process {
+    pid: u32,
+    path: PathBuf,
+    links: OwnedFd,
+    infos: Option<FdInfoReader>,
+}
+
+impl Process {
+    fn open(kernel: &Kernel, pid: u32) -> Option<Self> {
+        let path = process_dir(kernel, pid);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let links = nix::fcntl::open(&path.join("fd"), flags, Mode::empty()).ok()?;
+        Some(Self {
+            pid,
+            path,
+            links,
+            infos: None,
+        })
+    }
+
+    /// The object behind a descriptor, when it is of `kind`.
+    fn look(&mut self, fd: u32, kind: ObjectKind) -> Option<(u32, FdInfo)> {
+        let mut text = itoa::Buffer::new();
+        let name = text.format(fd);
+        let target = readlinkat(&self.links, name).ok()?;
+        if !is_kind(&target, kind) {
+            return None;
+        }
+        if self.infos.is_none() {
+            self.infos = FdInfoReader::open(&self.path).ok();
+        }
+        let info = self.infos.as_mut()?.read(name).ok()?;
+        Some((id_of(&info, kind)?, info))
+    }
+}
+
+fn process_dir(kernel: &Kernel, pid: u32) -> PathBuf {
+    kernel.proc_root().join(pid.to_string())
+}
+
+/// The entries of a directory whose names are numbers; none where it cannot be read.
+fn numbers(directory: &Path) -> impl Iterator<Item = u32> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let entries = Dir::open(directory, flags, Mode::empty())
+        .into_iter()
+        .flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str().ok()?.parse().ok())
+}
+
+fn comm_of(kernel: &Kernel, pid: u32) -> Text {
+    let path = process_dir(kernel, pid).join("comm");
+    let mut comm = std::fs::read(path).unwrap_or_default();
     if comm.last() == Some(&b'\n') {
         comm.pop();
     }

@@ -1,6 +1,6 @@
 //! The few files of procfs the tool reads: fdinfo, mounts, kallsyms.
 
-use std::ffi::{CStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -81,7 +81,7 @@ impl FdInfoReader {
     }
 
     /// What the kernel says about descriptor `name` (its number in decimal).
-    pub fn read(&mut self, name: &CStr) -> nix::Result<FdInfo> {
+    pub fn read(&mut self, name: &str) -> nix::Result<FdInfo> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let file = openat(&self.dir, name, flags, Mode::empty())?;
         let mut filled = 0;
@@ -101,10 +101,7 @@ impl FdInfoReader {
     /// What the kernel says about a descriptor of this process.
     pub fn read_own(&mut self, fd: &impl AsFd) -> nix::Result<FdInfo> {
         let mut text = itoa::Buffer::new();
-        let mut name = text.format(fd.as_fd().as_raw_fd()).as_bytes().to_vec();
-        name.push(0);
-        let name = CStr::from_bytes_until_nul(&name).unwrap_or_default();
-        self.read(name)
+        self.read(text.format(fd.as_fd().as_raw_fd()))
     }
 }
 

@@ -1,9 +1,10 @@
 //! What is known about objects besides what they say themselves: who holds them, where they are
 //! pinned. Gathered beside the listing, because each is a few system calls per object.
 
+use std::sync::OnceLock;
 use std::thread;
 
-use crate::holders::{Holder, Holders};
+use crate::holders::{Holder, Holders, Search};
 use crate::kernel::{Kernel, ObjectKind};
 use crate::pins::Pins;
 use crate::procfs::{FdInfo, FdInfoReader};
@@ -30,12 +31,16 @@ impl Surroundings {
         with_pins: bool,
         list: impl FnOnce() -> T,
     ) -> (Self, T) {
+        let search = OnceLock::new();
         thread::scope(|scope| {
-            let holders = scope.spawn(|| Holders::gather(kernel, kind));
+            let helper = scope.spawn(|| search.get_or_init(|| Search::list(kernel, kind)).run());
             let pins = with_pins.then(|| scope.spawn(|| Pins::gather(kernel, kind)));
             let listed = list();
+            // the listing is done: help with what is left of the search
+            let mut found = search.get_or_init(|| Search::list(kernel, kind)).run();
+            found.extend(helper.join().unwrap_or_default());
             let surroundings = Self {
-                holders: holders.join().unwrap_or_default(),
+                holders: Holders::of_found(kernel, found),
                 pins: pins.map(|pins| pins.join().unwrap_or_default()),
                 own: FdInfoReader::open(&kernel.proc_root().join("self")).ok(),
             };
