@@ -195,6 +195,12 @@ pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>
     let malformed =
         |error: btf::BtfError| Failure::because(&what, error).with_status(EINVAL_STATUS);
     let sections = match blobs(path).map_err(unreadable)? {
+        Blobs::Plain(data) if !is_btf(&data) && !data.is_empty() => {
+            return Err(
+                Failure::new(format_args!("{what}: the file is neither BTF nor ELF"))
+                    .with_status(EINVAL_STATUS),
+            );
+        }
         Blobs::Plain(data) => return parse(data, base).map_err(malformed),
         Blobs::Elf(sections) => {
             sections.map_err(|error| Failure::because(&what, error).with_status(EINVAL_STATUS))?
