@@ -132,7 +132,7 @@ impl TracingMultiView {
         for func in &self.funcs {
             write!(
                 out,
-                "\n\t{:016x} {:<16} {}  ",
+                "\n\t{:016x} {:<16x} {}  ",
                 func.addr.unwrap_or_default(),
                 func.cookie,
                 func.btf_id
@@ -152,7 +152,7 @@ impl KprobeMultiView {
         unless_zero(out, "missed ", self.missed, "  ")?;
         write!(out, "\n\t{:<16} {:<16} func [module]", "addr", "cookie")?;
         for func in &self.funcs {
-            write!(out, "\n\t{:016x} {:<16} ", func.addr, func.cookie)?;
+            write!(out, "\n\t{:016x} {:<16x} ", func.addr, func.cookie)?;
             match &func.func {
                 Some(name) => write!(out, "{name}")?,
                 None => out.write_all(b"(unknown)")?,
