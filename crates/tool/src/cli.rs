@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::render::Format;
 
 /// The command line, split.
@@ -106,20 +106,17 @@ struct Signing {
 }
 
 impl Signing {
-    /// bpftool's -EINVAL.
-    const STATUS: u8 = 234;
-
     fn check(&self) -> Result<()> {
         if self.sign && self.keys < 2 {
             return Err(
                 Failure::new("-S (--sign) needs -i CERTIFICATE and -k PRIVATE_KEY")
-                    .with_status(Self::STATUS),
+                    .with_status(EINVAL_STATUS),
             );
         }
         if !self.sign && self.keys > 0 {
             return Err(
                 Failure::new("-i and -k have a meaning only together with -S (--sign)")
-                    .with_status(Self::STATUS),
+                    .with_status(EINVAL_STATUS),
             );
         }
         if self.sign || self.loader {

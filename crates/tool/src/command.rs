@@ -89,7 +89,7 @@ impl Noun {
                 let found = self
                     .commands
                     .iter()
-                    .find(|command| words.next_is(command.name));
+                    .find(|command| words.accept(command.name));
                 if found.is_none() {
                     return Err(Failure::usage(format_args!(
                         "unknown command '{} {}'",
@@ -97,7 +97,6 @@ impl Noun {
                         shown(word)
                     )));
                 }
-                words.take("a command")?;
                 found
             }
         };

@@ -1,11 +1,17 @@
 //! What a command ends with when it does not succeed: a message, maybe a hint, an exit status.
 
+use std::any::Any;
 use std::fmt;
+use std::io;
 
-use bpfsys::SysError;
+use bpfsys::{Op, SysError};
 
 /// The exit status bpftool uses for nearly every failure (-1).
 pub const FAILED: u8 = 255;
+/// bpftool's exit status for most wrong words: -EINVAL.
+pub const EINVAL_STATUS: u8 = 234;
+/// bpftool's exit status for most things that are not there: -ENOENT.
+pub const ENOENT_STATUS: u8 = 254;
 
 /// A command that did not do what was asked.
 ///
@@ -50,8 +56,7 @@ impl Failure {
     {
         let hint = crate::hints::for_error(&cause);
         // what was tried is said already: the name of the system call adds nothing to it
-        let sys = (&cause as &dyn std::any::Any).downcast_ref::<SysError>();
-        let error = match sys.map(SysError::reason) {
+        let error = match sys_error(&cause).map(|error| error.reason()) {
             Some(reason) => anyhow::anyhow!("{what}: {reason}"),
             None => anyhow::Error::new(cause).context(what.to_string()),
         };
@@ -127,6 +132,19 @@ impl Failure {
     }
 }
 
+/// The kernel's answer in an error of any library, so that all of them read alike.
+fn sys_error(cause: &dyn Any) -> Option<SysError> {
+    if let Some(error) = cause.downcast_ref::<SysError>() {
+        return Some(*error);
+    }
+    let errno = match cause.downcast_ref::<nix::errno::Errno>() {
+        Some(errno) => *errno as i32,
+        None => cause.downcast_ref::<io::Error>()?.raw_os_error()?,
+    };
+    // which call it was is not told
+    Some(SysError::from_raw(Op::FdKind, errno))
+}
+
 /// The exit status bpftool derives from a kernel error: -errno, cut to a byte.
 #[must_use]
 pub fn errno_status(error: &SysError) -> u8 {
@@ -137,10 +155,10 @@ pub fn errno_status(error: &SysError) -> u8 {
         .map_or(FAILED, u8::wrapping_neg)
 }
 
-impl From<std::io::Error> for Failure {
+impl From<io::Error> for Failure {
     /// Only for writing the output; other I/O says what it was doing with [`Failure::because`].
-    fn from(error: std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::BrokenPipe {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
             return Self {
                 kind: Kind::BrokenPipe,
                 hint: None,
@@ -153,7 +171,7 @@ impl From<std::io::Error> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use bpfsys::{Cmd, Op};
+    use bpfsys::Cmd;
 
     use super::*;
 
@@ -174,5 +192,20 @@ mod tests {
         let message = failure.message().unwrap();
         assert!(message.starts_with("get by id (5): "), "{message}");
         assert!(!message.contains("MAP_FREEZE"), "{message}");
+    }
+
+    #[test]
+    fn an_errno_reads_the_same_whoever_tells_it() {
+        let expected = "read x: no such file or directory (ENOENT)";
+        let message = |failure: Failure| failure.message().unwrap();
+        let errno = nix::errno::Errno::ENOENT;
+        assert_eq!(message(Failure::because("read x", errno)), expected);
+        let error = io::Error::from(errno);
+        assert_eq!(message(Failure::because("read x", error)), expected);
+        let error = SysError::from_raw(Op::Dup, 2);
+        assert_eq!(message(Failure::because("read x", error)), expected);
+        let error = io::Error::other("not from the kernel");
+        let own = message(Failure::because("read x", error));
+        assert_eq!(own, "read x: not from the kernel");
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{AnyFd, BtfFd, BtfId, ErrorKind, LinkFd, LinkId, MapFd, MapId, ProgFd, ProgId};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{ENOENT_STATUS, Failure, Result, errno_status};
 use crate::names::ProgNames;
 use crate::pins;
 use crate::render::escape::Escaped;
@@ -179,9 +179,13 @@ impl MapHandle {
 pub fn open_link(words: &mut Words<'_>) -> Result<LinkFd> {
     if words.accept("id") {
         let id = take_id(words)?;
-        let fail = |cause| Failure::because(format_args!("failed to get link with ID {id}"), cause);
+        let fail = |cause| {
+            let status = errno_status(&cause);
+            Failure::because(format_args!("failed to get link with ID {id}"), cause)
+                .with_status(status)
+        };
         LinkId::new(id)
-            .ok_or_else(|| no_object_zero("link"))
+            .ok_or_else(|| no_object_zero("link").with_status(ENOENT_STATUS))
             .and_then(|id| LinkFd::by_id(id).map_err(fail))
     } else if words.accept("pinned") {
         let path = words.take_path("a path")?;
@@ -254,10 +258,10 @@ fn wrong_kind(fd: &AnyFd) -> Failure {
 }
 
 fn unexpected(words: &Words<'_>, expected: &str) -> Failure {
-    let got = words
-        .peek()
-        .map_or_else(String::new, |word| shown(word).to_string());
-    Failure::new(format_args!("expected {expected}, got: '{got}'?"))
+    match words.peek() {
+        Some(word) => Failure::new(format_args!("expected {expected}, got: '{}'?", shown(word))),
+        None => Failure::new(format_args!("expected {expected}, got nothing")),
+    }
 }
 
 fn matching_progs(

@@ -110,13 +110,12 @@ pub(crate) fn dispatch(context: &mut Context<'_, '_>, mut words: Words<'_>) -> R
     let Some(word) = words.peek() else {
         return nouns::help::top(context, words);
     };
-    let Some((name, first)) = FIRST_WORDS.iter().find(|(name, _)| words.next_is(name)) else {
+    let Some((name, first)) = FIRST_WORDS.iter().find(|(name, _)| words.accept(name)) else {
         return Err(Failure::usage(format_args!(
             "unknown command '{}'",
             shown(word)
         )));
     };
-    words.take("a command")?;
     match first {
         First::Noun(noun) => noun.run(context, words),
         First::Run(run) => run(context, words),

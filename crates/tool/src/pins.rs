@@ -86,12 +86,10 @@ pub fn open(path: &Path, flags: MapFlags) -> Result<AnyFd> {
     ObjGet::new(path).file_flags(flags).run().map_err(|error| {
         let shown = Escaped(path.as_os_str().as_bytes());
         let failure = Failure::because(format_args!("bpf obj get ({shown})"), error);
-        match path.parent() {
-            Some(parent) if path.exists() && !is_bpffs(parent) => {
-                failure.with_hint("the path is not in a bpf file system")
-            }
-            _ => failure,
+        if path.exists() && !is_bpffs(directory(path)) {
+            return failure.with_hint("the path is not in a bpf file system");
         }
+        failure
     })
 }
 
@@ -104,10 +102,7 @@ pub fn pin(fd: &impl std::os::fd::AsFd, path: &Path) -> Result<()> {
             "can't pin BPF object: path '{shown}' already exists"
         )));
     }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = directory(path);
     let shown_parent = Escaped(parent.as_os_str().as_bytes());
     if !parent.is_dir() {
         return Err(Failure::new(format_args!(
@@ -127,6 +122,27 @@ pub fn pin(fd: &impl std::os::fd::AsFd, path: &Path) -> Result<()> {
         .map_err(|error| Failure::because(format_args!("can't pin the object ({shown})"), error))
 }
 
+/// The directory that `path` is in: `.` for a name alone.
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
 fn is_bpffs(directory: &Path) -> bool {
     statfs(directory).is_ok_and(|stat| stat.filesystem_type() == BPF_FS_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_alone_is_in_the_current_directory() {
+        for (path, expected) in [("x", "."), ("a/x", "a"), ("/x", "/"), ("/", "/")] {
+            assert_eq!(directory(Path::new(path)), Path::new(expected), "{path}");
+        }
+    }
 }

@@ -20,13 +20,17 @@ pub fn is_prefix(word: &OsStr, keyword: &str) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub struct Words<'a> {
     rest: &'a [OsString],
+    keyword: &'static str,
 }
 
 impl<'a> Words<'a> {
     /// A cursor at the first of `words`.
     #[must_use]
     pub fn new(words: &'a [OsString]) -> Self {
-        Self { rest: words }
+        Self {
+            rest: words,
+            keyword: "",
+        }
     }
 
     /// How many words are left.
@@ -54,9 +58,10 @@ impl<'a> Words<'a> {
     }
 
     /// Takes the next word when it is a prefix of `keyword`.
-    pub fn accept(&mut self, keyword: &str) -> bool {
+    pub fn accept(&mut self, keyword: &'static str) -> bool {
         let fits = self.next_is(keyword);
         if fits {
+            self.keyword = keyword;
             self.skip();
         }
         fits
@@ -84,13 +89,15 @@ impl<'a> Words<'a> {
             .ok_or_else(|| Failure::new(format_args!("can't parse {} as {what}", shown(word))))
     }
 
-    /// Fails unless at least `count` words are left.
-    pub fn require(&self, count: usize, what: &str) -> Result<()> {
+    /// Fails unless at least `count` words are left; names the last keyword, which may have been
+    /// shortened.
+    pub fn require(&self, count: usize) -> Result<()> {
         if self.len() >= count {
             return Ok(());
         }
         Err(Failure::usage(format_args!(
-            "'{what}' needs at least {count} argument{}, {} found",
+            "'{}' needs at least {count} argument{}, {} found",
+            self.keyword,
             if count == 1 { "" } else { "s" },
             self.len()
         )))
@@ -168,6 +175,18 @@ mod tests {
         assert!(is_prefix(OsStr::new("pi"), "pinned"));
         assert!(is_prefix(OsStr::new(""), "pinned"));
         assert!(!is_prefix(OsStr::new("pinnedx"), "pinned"));
+    }
+
+    #[test]
+    fn the_keyword_that_needs_more_is_named() {
+        let words = ["p", "x"].map(OsString::from);
+        let mut words = Words::new(&words);
+        assert!(words.accept("pin"));
+        words.require(1).unwrap();
+        assert_eq!(
+            words.require(3).unwrap_err().message().unwrap(),
+            "'pin' needs at least 3 arguments, 1 found"
+        );
     }
 
     #[test]

@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::source::VMLINUX;
-use crate::failure::{Failure, Result};
+use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::handle::{MapHandle, ProgHandle};
 use crate::words::{Words, parse_number, shown};
 
 /// bpftool's bounds.
 const ROOTS_MAX: usize = 16;
 const FILES_MAX: usize = 64;
-/// bpftool's exit statuses for wrong words: -EINVAL and -E2BIG.
-const EINVAL_STATUS: u8 = 234;
+/// bpftool's exit status for too many words: -E2BIG.
 const E2BIG_STATUS: u8 = 249;
 
 /// What to dump.
@@ -56,7 +55,7 @@ pub enum MapTypes {
 impl DumpArgs {
     /// Reads the words after `btf dump`.
     pub fn parse(words: &mut Words<'_>) -> Result<Self> {
-        words.require(2, "btf dump")?;
+        words.require(2)?;
         let source = Source::parse(words)?;
         let mut args = Self {
             roots: Vec::new(),
@@ -123,7 +122,7 @@ fn format(words: &mut Words<'_>) -> Result<bool> {
 impl Source {
     fn parse(words: &mut Words<'_>) -> Result<Self> {
         if words.accept("map") {
-            words.require(2, "btf dump map")?;
+            words.require(2)?;
             let map = MapHandle::parse(words)?;
             let types = if words.is_empty() {
                 MapTypes::KeyAndValue
@@ -140,7 +139,7 @@ impl Source {
             return Ok(Self::Map(map, types));
         }
         if words.accept("prog") {
-            words.require(2, "btf dump prog")?;
+            words.require(2)?;
             return Ok(Self::Prog(ProgHandle::parse(words)?));
         }
         if words.accept("id") {

@@ -9,13 +9,10 @@ use super::args::DumpArgs;
 use super::source::{self, EOPNOTSUPP_STATUS};
 use super::{json, stream};
 use crate::command::{Context, unsupported};
-use crate::failure::{Failure, Result};
+use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::render::Output;
 use crate::render::json::part::Part;
 use crate::words::Words;
-
-/// bpftool's exit status for ids that no type has: -EINVAL.
-const EINVAL_STATUS: u8 = 234;
 
 /// `btf dump SOURCE [format FORMAT] [root_id ID]…`
 pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {

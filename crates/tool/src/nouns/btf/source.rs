@@ -14,7 +14,7 @@ use object::{Object, ObjectSection};
 
 use super::args::{MapTypes, Source};
 use crate::command::Context;
-use crate::failure::{Failure, Result, errno_status};
+use crate::failure::{EINVAL_STATUS, ENOENT_STATUS, Failure, Result, errno_status};
 use crate::handle::{MapHandle, ProgHandle};
 use crate::kernel_btf;
 use crate::render::escape::Escaped;
@@ -28,11 +28,8 @@ const KERNEL_FILES: &[u8] = b"/sys/kernel/btf/";
 const SECTION: &str = ".BTF";
 const BASE_SECTION: &str = ".BTF.base";
 
-/// bpftool's exit statuses: -EINVAL for types that cannot be read, -ENODATA for none in an ELF
-/// file, -ENOENT for objects without types, -EOPNOTSUPP.
-const EINVAL_STATUS: u8 = 234;
+/// bpftool's exit statuses: -ENODATA for no types in an ELF file, -EOPNOTSUPP.
 const ENODATA_STATUS: u8 = 195;
-const ENOENT_STATUS: u8 = 254;
 pub(super) const EOPNOTSUPP_STATUS: u8 = 161;
 
 /// No blob is longer: its header counts in 32 bits.

@@ -3,7 +3,7 @@
 use bpfsys::cmd::LinkDetach;
 
 use crate::command::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::handle;
 use crate::pins;
 use crate::words::Words;
@@ -13,7 +13,9 @@ const DETACH_FAILED: u8 = 1;
 
 /// `link pin LINK FILE`
 pub(super) fn pin(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
-    words.require(3, "link pin")?;
+    words
+        .require(3)
+        .map_err(|failure| failure.with_status(EINVAL_STATUS))?;
     let link = handle::open_link(&mut words)?;
     let path = words.take_path("a path")?;
     words.end()?;

@@ -33,7 +33,7 @@ struct Spec {
 /// `map create FILE type TYPE key N value N entries N name NAME [flags N] [inner_map MAP]
 /// [offload_dev NAME]`
 pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
-    words.require(7, "map create")?;
+    words.require(7)?;
     let path = words.take_path("a path")?;
     let mut spec = Spec::default();
     while !words.is_empty() {

@@ -36,10 +36,10 @@ struct Source<'m> {
 
 /// `map dump MAP`
 pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
-    if words.len() != 2 {
-        return Err(Failure::usage("'map dump' needs a map"));
-    }
-    let maps = MapHandle::parse(&mut words)?.open_all(MapFlags::RDONLY)?;
+    words.require(2)?;
+    let handle = MapHandle::parse(&mut words)?;
+    words.end()?;
+    let maps = handle.open_all(MapFlags::RDONLY)?;
     let sources = maps.iter().map(open).collect::<Result<Vec<_>>>()?;
     let form = if context.output.is_json() {
         Form::Json

@@ -1,6 +1,6 @@
 //! Single elements: look up, update, delete, push and pop; and `pin` and `freeze`.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use bpfsys::cmd::{
@@ -17,15 +17,12 @@ use super::gather;
 use super::render::{ElementFormat, named_key};
 use super::types::MapTypes;
 use crate::command::Context;
-use crate::failure::{Failure, Result, errno_status};
+use crate::failure::{EINVAL_STATUS, ENOENT_STATUS, Failure, Result, errno_status};
 use crate::handle::MapHandle;
 use crate::pins;
 use crate::procfs::FdInfoReader;
 use crate::render::json::HexBytes;
 use crate::words::Words;
-
-/// bpftool's exit status when there is no such element: -ENOENT.
-const NOT_FOUND: u8 = 254;
 
 const KEY: Wanted = Wanted {
     key: true,
@@ -49,7 +46,7 @@ struct Target {
 }
 
 fn target(words: &mut Words<'_>, flags: MapFlags, wanted: Wanted) -> Result<Target> {
-    words.require(2, "map command")?;
+    words.require(2)?;
     let map = MapHandle::parse(words)?.open_one(flags)?;
     let info = gather::info(&map)?;
     let shape = map
@@ -112,7 +109,7 @@ pub(super) fn lookup(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Res
                 named_key(out, "key", &target.args.key)?;
                 out.write_all(b"\nNot found\n")?;
             }
-            Err(Failure::shown(NOT_FOUND))
+            Err(Failure::shown(ENOENT_STATUS))
         }
         Err(error) => Err(failed("lookup failed", error)),
     }
@@ -127,9 +124,9 @@ pub(super) fn pop(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         Err(error) if error.is(Errno::ENOENT) => {
             if context.output.is_json() {
                 context.output.done()?;
-                return Err(Failure::shown(NOT_FOUND));
+                return Err(Failure::shown(ENOENT_STATUS));
             }
-            Err(Failure::new("empty map").with_status(NOT_FOUND))
+            Err(Failure::new("empty map").with_status(ENOENT_STATUS))
         }
         Err(error) => Err(not_changed("pop failed", &target.map, error)),
     }
@@ -152,7 +149,7 @@ fn show(context: &mut Context<'_, '_>, target: &Target, value: &[u8]) -> Result<
 
 /// `map getnext MAP [key DATA]`
 pub(super) fn getnext(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
-    words.require(2, "map getnext")?;
+    words.require(2)?;
     let wanted = if words.len() > 2 { KEY } else { NOTHING };
     let target = target(&mut words, MapFlags::RDONLY, wanted)?;
     let key = wanted.key.then_some(target.args.key.as_slice());
@@ -161,9 +158,8 @@ pub(super) fn getnext(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Re
         .run(&mut next)
         .map_err(|error| failed("can't get next key", error))?;
     if !found {
-        return Err(
-            Failure::new("can't get next key: No such file or directory").with_status(NOT_FOUND),
-        );
+        let none = io::Error::from(Errno::ENOENT);
+        return Err(Failure::because("can't get next key", none).with_status(ENOENT_STATUS));
     }
     let output = &mut *context.output;
     if output.is_json() {
@@ -198,7 +194,9 @@ pub(super) fn delete(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Res
 
 /// `map pin MAP FILE`
 pub(super) fn pin(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
-    words.require(3, "map pin")?;
+    words
+        .require(3)
+        .map_err(|failure| failure.with_status(EINVAL_STATUS))?;
     let handle = MapHandle::parse(&mut words)?;
     let path = words.take_path("a path")?;
     words.end()?;
@@ -208,7 +206,7 @@ pub(super) fn pin(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
 
 /// `map freeze MAP`
 pub(super) fn freeze(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
-    words.require(2, "map freeze")?;
+    words.require(2)?;
     let handle = MapHandle::parse(&mut words)?;
     words.end()?;
     let map = handle.open_one(MapFlags::empty())?;

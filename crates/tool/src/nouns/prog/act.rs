@@ -12,14 +12,12 @@ use bpfsys::uapi::flags::MapFlags;
 use super::args::{RunArgs, attach_type, is_dash};
 use super::view::RunView;
 use crate::command::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::handle::{MapHandle, ProgHandle};
 use crate::pins;
 use crate::render::escape::Escaped;
 use crate::words::Words;
 
-/// bpftool's exit status for attach errors: -EINVAL.
-pub(super) const EINVAL_STATUS: u8 = 234;
 /// bpftool's room for what a run gives back, in bytes.
 const RUN_ROOM: u32 = 32 * 1024;
 /// The longest input of a run the kernel can be told of.
@@ -27,7 +25,9 @@ const INPUT_MAX: u64 = u32::MAX as u64;
 
 /// `prog pin PROG FILE`
 pub(super) fn pin(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
-    words.require(3, "prog pin")?;
+    words
+        .require(3)
+        .map_err(|failure| failure.with_status(EINVAL_STATUS))?;
     let handle = ProgHandle::parse(&mut words)?;
     let path = words.take_path("a path")?;
     words.end()?;
@@ -60,7 +60,9 @@ pub(super) fn detach(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<
 }
 
 fn attachment(mut words: Words<'_>) -> Result<(bpfsys::ProgFd, AttachType, Option<bpfsys::MapFd>)> {
-    words.require(3, "prog attach/detach")?;
+    words
+        .require(3)
+        .map_err(|failure| failure.with_status(EINVAL_STATUS))?;
     let prog = ProgHandle::parse(&mut words)?;
     let attach_type = attach_type(&mut words)?;
     let map = if attach_type == AttachType::FLOW_DISSECTOR {
@@ -75,7 +77,7 @@ fn attachment(mut words: Words<'_>) -> Result<(bpfsys::ProgFd, AttachType, Optio
 
 /// `prog run PROG data_in FILE …`
 pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
-    words.require(4, "prog run")?;
+    words.require(4)?;
     let handle = ProgHandle::parse(&mut words)?;
     let args = RunArgs::parse(&mut words)?;
     let prog = handle.open_one()?;

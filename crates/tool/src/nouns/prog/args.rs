@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bpfsys::AttachType;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::words::{Words, is_prefix, shown};
 
 /// The attach types that `prog attach` takes, with their short names.
@@ -47,7 +47,7 @@ pub fn attach_type(words: &mut Words<'_>) -> Result<AttachType> {
                 shown(word),
                 known.join(", ")
             ))
-            .with_status(super::act::EINVAL_STATUS)
+            .with_status(EINVAL_STATUS)
         })
 }
 

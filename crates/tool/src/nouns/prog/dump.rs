@@ -32,13 +32,15 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         return Err(unsupported("prog dump jited"));
     }
     if !words.accept("xlated") {
-        let got = words.peek().unwrap_or_default();
-        return Err(Failure::new(format_args!(
-            "expected 'xlated' or 'jited', got: {}",
-            shown(got)
-        )));
+        return Err(match words.peek() {
+            Some(word) => Failure::new(format_args!(
+                "expected 'xlated' or 'jited', got: {}",
+                shown(word)
+            )),
+            None => Failure::new("expected 'xlated' or 'jited', got nothing"),
+        });
     }
-    words.require(2, "prog dump xlated")?;
+    words.require(2)?;
     let handle = ProgHandle::parse(&mut words)?;
     let mut what = Shown::default();
     let mut file: Option<&Path> = None;
