@@ -1,5 +1,6 @@
 //! `version`: which interface this tool speaks, and what it is.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -15,33 +16,48 @@ const BPFTOOL: &str = "7.8.0";
 const LIBBPF: &str = "1.8";
 
 /// The answer, in bpftool's keys. Scripts compare `version`, so it is that of the interface.
-#[derive(Debug, Serialize)]
-struct VersionView {
-    version: &'static str,
-    libbpf_version: &'static str,
-    features: Features,
-    implementation: Implementation,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "golden", derive(serde::Deserialize))]
+pub struct VersionView {
+    /// The bpftool that is followed.
+    pub version: Cow<'static, str>,
+    /// The libbpf that is followed.
+    pub libbpf_version: Cow<'static, str>,
+    /// What was built in.
+    pub features: Features,
+    /// What answers.
+    pub implementation: Implementation,
 }
 
 /// What bpftool may have been built with. This tool links none of these libraries.
-#[derive(Debug, Default, Serialize)]
-struct Features {
-    libbfd: bool,
-    llvm: bool,
-    crypto: bool,
-    skeletons: bool,
-    bootstrap: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "golden", derive(serde::Deserialize))]
+pub struct Features {
+    /// A disassembler of binutils.
+    pub libbfd: bool,
+    /// A disassembler of LLVM.
+    pub llvm: bool,
+    /// Signatures by OpenSSL.
+    pub crypto: bool,
+    /// Programs that are loaded to look at others.
+    pub skeletons: bool,
+    /// Only what the kernel's own build needs.
+    pub bootstrap: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Implementation {
-    name: &'static str,
-    version: &'static str,
+/// The program behind the interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "golden", derive(serde::Deserialize))]
+pub struct Implementation {
+    /// Its name.
+    pub name: Cow<'static, str>,
+    /// Its version.
+    pub version: Cow<'static, str>,
 }
 
 impl View for VersionView {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Implementation { name, version } = self.implementation;
+        let Implementation { name, version } = &self.implementation;
         writeln!(out, "{name} v{version}")?;
         writeln!(
             out,
@@ -68,12 +84,12 @@ impl View for VersionView {
 /// `version`
 pub fn run(context: &mut Context<'_, '_>, _words: Words<'_>) -> Result<()> {
     context.output.show(&VersionView {
-        version: BPFTOOL,
-        libbpf_version: LIBBPF,
+        version: BPFTOOL.into(),
+        libbpf_version: LIBBPF.into(),
         features: Features::default(),
         implementation: Implementation {
-            name: env!("CARGO_PKG_NAME"),
-            version: env!("CARGO_PKG_VERSION"),
+            name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
         },
     })
 }

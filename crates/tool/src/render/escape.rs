@@ -99,8 +99,35 @@ impl Serialize for Text {
 #[cfg(feature = "golden")]
 impl<'de> serde::Deserialize<'de> for Text {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::from)
+        String::deserialize(deserializer).map(|text| Self(bytes_of(&text)))
     }
+}
+
+/// The bytes that [`JsonText`] wrote as `text`. A name of plain characters that looks like
+/// escaped bytes cannot be told from them, and is taken for them.
+#[cfg(feature = "golden")]
+fn bytes_of(text: &str) -> Vec<u8> {
+    unescaped(text)
+        .filter(|bytes| json_text(bytes) == text)
+        .unwrap_or_else(|| text.as_bytes().to_vec())
+}
+
+/// `text` with `\\` and `\xNN` taken back; `None` when another backslash is in it.
+#[cfg(feature = "golden")]
+fn unescaped(text: &str) -> Option<Vec<u8>> {
+    let mut parts = text.split('\\');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    while let Some(part) = parts.next() {
+        if part.is_empty() {
+            bytes.push(b'\\');
+            bytes.extend_from_slice(parts.next()?.as_bytes());
+        } else {
+            let rest = part.strip_prefix('x')?;
+            bytes.push(u8::from_str_radix(rest.get(..2)?, 16).ok()?);
+            bytes.extend_from_slice(rest.get(2..)?.as_bytes());
+        }
+    }
+    Some(bytes)
 }
 
 impl From<&[u8]> for Text {
