@@ -62,8 +62,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "golden",
-        args: "",
-        help: "rewrite every expected file from what the tool says now",
+        args: "[[--case=NAME] COMMAND]",
+        help: "rewrite every expected file; with a command, record what it shows as a case",
         run: golden::task,
     },
 ];
