@@ -314,7 +314,9 @@ fn uprobe_multi() -> Result<Held> {
 
 /// A congestion control of ours, registered by a link; no socket chooses it.
 fn struct_ops(kernel: &Btf<'_>, types: &Types) -> Result<Held> {
-    let (map, progs) = congestion_control(kernel, types, "rbpf_test_cc")?;
+    // the names of congestion controls are shared by the whole machine
+    let name = format!("rbpf_cc_{}", std::process::id());
+    let (map, progs) = congestion_control(kernel, types, &name)?;
     let link = LinkCreate::struct_ops(&map).run()?;
     let mut held = Held {
         label: "struct_ops",
