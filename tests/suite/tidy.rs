@@ -4,6 +4,8 @@
 mod commands;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/parity.rs"]
+mod parity;
 #[path = "tidy/tree.rs"]
 mod tree;
 #[path = "tidy/words.rs"]
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
             "no_machine_paths_or_hosts",
             words::no_machine_paths_or_hosts,
         )
+        .test("parity_document_is_current", parity::document_is_current)
         .test("licences_are_there", words::licences_are_there)
         .run()
 }

@@ -186,9 +186,14 @@ impl World {
             .run()
             .context("bind metadata")?;
         let globals = with_globals(&[self.map(".data")?, self.map(".rodata")?])?;
+        let twin = described(&self.types, counted)?;
         self.progs.push(Named {
             label: "described".to_owned(),
             fd: full,
+        });
+        self.progs.push(Named {
+            label: "described twin".to_owned(),
+            fd: twin,
         });
         self.progs.push(Named {
             label: "with globals".to_owned(),
@@ -265,11 +270,44 @@ impl World {
         }
         Ok(())
     }
+
+    /// Pins everything below `dir`, a directory in a bpffs, and closes every
+    /// descriptor: the objects live on without a process that holds them.
+    ///
+    /// Programs of links and maps inside maps stay without a pin of their own.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn let_go(self, dir: &std::path::Path) -> Result<()> {
+        std::fs::create_dir(dir).context("make a directory in bpffs")?;
+        for (n, map) in self.maps.iter().filter(|m| m.label != "inner").enumerate() {
+            ObjPin::new(&map.fd, &dir.join(format!("map_{n}"))).run()?;
+        }
+        for (n, prog) in self
+            .progs
+            .iter()
+            .filter(|p| p.label != "t_socket")
+            .enumerate()
+        {
+            ObjPin::new(&prog.fd, &dir.join(format!("prog_{n}"))).run()?;
+        }
+        for (n, held) in self.links.iter().enumerate() {
+            ObjPin::new(&held.link, &dir.join(format!("link_{n}"))).run()?;
+        }
+        Ok(())
+    }
 }
 
 /// A map of the recipe with three elements, if it holds bytes.
 fn filled(recipe: &Recipe, types: &Types) -> Result<MapFd> {
-    let map = recipe.make("plain", types)?;
+    // Maps whose elements cannot be listed have a name of their own, so that
+    // the others can be dumped by theirs.
+    let name = match recipe.content {
+        Content::Queue | Content::Other => "odd",
+        Content::Bytes | Content::Slots | Content::Objects => "plain",
+    };
+    let map = recipe.make(name, types)?;
     match recipe.content {
         Content::Bytes | Content::Slots | Content::Queue => recipe.fill(&map, 3)?,
         Content::Objects | Content::Other => {}

@@ -111,13 +111,7 @@ pub(crate) fn libraries_never_print() -> Result<()> {
 }
 
 /// Packages whose presence means that C is compiled or linked.
-const C_BUILDERS: &[&str] = &[
-    "cc",
-    "cmake",
-    "bindgen",
-    "pkg-config",
-    "libbpf-sys",
-];
+const C_BUILDERS: &[&str] = &["cc", "cmake", "bindgen", "pkg-config", "libbpf-sys"];
 
 pub(crate) fn nothing_compiles_c() -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

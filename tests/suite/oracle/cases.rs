@@ -1,0 +1,527 @@
+//! The command lines, made from what there is in the world.
+
+use std::ffi::OsString;
+
+use anyhow::{Context as _, Result};
+use bpfsys::MapFd;
+use bpfsys::cmd::MapGetNextKey;
+use rbpftool_tests::Private;
+use rbpftool_tests::state::world::World;
+
+use crate::compare::Case;
+
+/// Splits at blanks; no argument here has any.
+fn line(text: &str) -> Vec<OsString> {
+    text.split(' ').map(OsString::from).collect()
+}
+
+fn case(name: impl Into<String>, lines: impl IntoIterator<Item = String>) -> Case {
+    Case {
+        name: name.into(),
+        lines: lines.into_iter().map(|l| line(&l)).collect(),
+        fresh: Vec::new(),
+        before: Vec::new(),
+    }
+}
+
+pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
+    let mut cases = lists();
+    cases.extend(progs(world)?);
+    cases.extend(maps(world)?);
+    cases.extend(links(world)?);
+    cases.extend(btfs(world)?);
+    cases.extend(pins(private)?);
+    cases.extend(changes(world, private)?);
+    cases.extend(mistakes(world, private)?);
+    Ok(cases)
+}
+
+fn lists() -> Vec<Case> {
+    ["prog", "map", "link", "btf"]
+        .into_iter()
+        .flat_map(|noun| {
+            [
+                case(
+                    format!("{noun} show"),
+                    [
+                        format!("{noun} show"),
+                        format!("{noun} list"),
+                        noun.to_owned(),
+                    ],
+                ),
+                case(format!("{noun} show -f"), [format!("-f {noun} show")]),
+            ]
+        })
+        .collect()
+}
+
+fn progs(world: &World) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for prog in &world.progs {
+        let info = prog.fd.info()?;
+        let id = info.id().context("a program without id")?;
+        let tag: String = info.tag.iter().map(|b| format!("{b:02x}")).collect();
+        let name = &prog.label;
+        cases.push(case(
+            format!("prog show: {name}"),
+            [format!("prog show id {id}"), format!("prog show tag {tag}")],
+        ));
+        let dump = format!("prog dump xlated id {id}");
+        cases.push(case(
+            format!("prog dump: {name}"),
+            [
+                dump.clone(),
+                format!("{dump} opcodes"),
+                format!("{dump} linum"),
+                format!("{dump} opcodes linum"),
+            ],
+        ));
+        // Without BTF they are all alike.
+        if info.btf_id().is_some() || name == "t_socket" {
+            cases.push(case(
+                format!("btf dump prog: {name}"),
+                [format!("btf dump prog id {id}")],
+            ));
+        }
+    }
+    let named = |name: &str| {
+        [
+            format!("prog show name {name}"),
+            format!("prog dump xlated name {name}"),
+        ]
+    };
+    cases.push(case("prog by name", named("t_socket")));
+    cases.push(case(
+        "prog by long name",
+        named("entry_point_with_a_long_name"),
+    ));
+    Ok(cases)
+}
+
+/// The keys of the first elements, as the tools take them.
+fn keys(map: &MapFd) -> Vec<String> {
+    let size = map.shape().map(|s| s.key_size).unwrap_or(0);
+    let mut next = vec![0; usize::try_from(size).unwrap_or(0)];
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    while keys.len() < 3 {
+        let last = keys.last().map(Vec::as_slice);
+        if !matches!(MapGetNextKey::new(map, last).run(&mut next), Ok(true)) {
+            break;
+        }
+        keys.push(next.clone());
+    }
+    keys.iter()
+        .map(|k| {
+            k.iter()
+                .map(|b| format!("{b:02x}"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
+}
+
+fn maps(world: &World) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for map in &world.maps {
+        let info = map.fd.info()?;
+        let id = info.id().context("a map without id")?;
+        let name = &map.label;
+        cases.push(case(
+            format!("map show: {name}"),
+            [format!("map show id {id}")],
+        ));
+        cases.push(case(
+            format!("map dump: {name}"),
+            [format!("map dump id {id}")],
+        ));
+        let mut lines = Vec::new();
+        for key in keys(&map.fd) {
+            lines.push(format!("map lookup id {id} key hex {key}"));
+            lines.push(format!("map getnext id {id} key hex {key}"));
+        }
+        if info.key_size > 0 {
+            let none = vec!["ff"; usize::try_from(info.key_size)?].join(" ");
+            lines.push(format!("map lookup id {id} key hex {none}"));
+            lines.push(format!("map getnext id {id}"));
+        } else {
+            lines.push(format!("map peek id {id}"));
+        }
+        cases.push(case(format!("map elements: {name}"), lines));
+        if info.btf_id().is_some() || name == "plain hash" {
+            let what = ["", " key", " value", " kv", " all"];
+            cases.push(case(
+                format!("btf dump map: {name}"),
+                what.map(|w| format!("btf dump map id {id}{w}")),
+            ));
+        }
+    }
+    for name in ["typed", "plain", "demo.data"] {
+        cases.push(case(
+            format!("maps by name {name}"),
+            [
+                format!("map show name {name}"),
+                format!("map dump name {name}"),
+            ],
+        ));
+    }
+    Ok(cases)
+}
+
+fn links(world: &World) -> Result<Vec<Case>> {
+    world
+        .links
+        .iter()
+        .map(|held| {
+            let id = held.link.info()?.id;
+            Ok(case(
+                format!("link show: {}", held.label),
+                [format!("link show id {id}")],
+            ))
+        })
+        .collect()
+}
+
+fn btfs(world: &World) -> Result<Vec<Case>> {
+    let id = world.types.fd.info()?.id().context("BTF without id")?;
+    Ok(vec![
+        case(
+            "btf show id",
+            [format!("btf show id {id}"), "btf show id 1".to_owned()],
+        ),
+        case(
+            "btf dump id",
+            [
+                format!("btf dump id {id}"),
+                format!("btf dump id {id} format raw"),
+                format!("btf dump id {id} root_id 3 root_id 5"),
+            ],
+        ),
+        case(
+            "btf dump kernel",
+            ["btf dump file /sys/kernel/btf/vmlinux format raw".to_owned()],
+        ),
+    ])
+}
+
+fn pins(private: &Private) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    let dir = private.bpffs();
+    for sub in [dir.clone(), dir.join("sub")] {
+        for entry in std::fs::read_dir(&sub).context("read the bpffs")? {
+            let path = entry.context("read the bpffs")?.path();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let noun = name.split('_').next().unwrap_or_default().to_owned();
+            if ["prog", "map", "link"].contains(&noun.as_str()) {
+                let path = path.display();
+                let mut lines = vec![format!("{noun} show pinned {path}")];
+                if noun == "map" {
+                    lines.push(format!("map dump pinned {path}"));
+                }
+                lines.push(format!("-f {noun} show pinned {path}"));
+                cases.push(case(format!("pinned {name}"), lines));
+            }
+        }
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
+}
+
+/// Commands that change something: each leaves what it found.
+fn changes(world: &World, private: &Private) -> Result<Vec<Case>> {
+    let id_of = |label: &str| -> Result<_> {
+        let map = world.maps.iter().find(|m| m.label == label);
+        map.with_context(|| format!("no {label}"))?
+            .fd
+            .info()?
+            .id()
+            .context("no id")
+    };
+    let (hash, array) = (id_of("plain hash")?, id_of("plain array")?);
+    let (percpu, queue) = (id_of("plain percpu_hash")?, id_of("plain queue")?);
+    let (stack, typed) = (id_of("plain stack")?, id_of("typed hash, struct key")?);
+    let fill = format!("map update id {hash} key 99 0 0 0 value 8 7 6 5 4 3 2 1");
+    let mut cases = vec![
+        case(
+            "map update",
+            [
+                format!(
+                    "map update id {hash} key hex 63 00 00 00 value hex 01 02 03 04 05 06 07 08"
+                ),
+                format!("map update id {hash} key 0x63 0 0 0 value 8 7 6 5 4 3 2 1 exist"),
+                format!("map update id {hash} key 99 0 0 0 value 8 7 6 5 4 3 2 1 noexist"),
+                format!("map update id {hash} key 98 0 0 0 value 0 0 0 0 0 0 0 0 exist"),
+                format!("map lookup id {hash} key 99 0 0 0"),
+                format!("map update id {percpu} key 9 0 0 0 value 1 2 3 4 5 6 7 8 9 10 11 12"),
+                format!("map lookup id {percpu} key 9 0 0 0"),
+                format!("map delete id {array} key 0 0 0 0"),
+                format!("map lookup id {typed} key 1 0 0 0 2 0 0 0"),
+                format!("map lookup id {typed} key 9 0 0 0 2 0 0 0"),
+            ],
+        ),
+        Case {
+            before: vec![line(&fill)],
+            ..case("map delete", [format!("map delete id {hash} key 99 0 0 0")])
+        },
+        case(
+            "map delete of none",
+            [format!("map delete id {hash} key 98 0 0 0")],
+        ),
+    ];
+    for (noun, id) in [("queue", queue), ("stack", stack)] {
+        let push = |n: u32| line(&format!("map push id {id} value {n} {n} {n} {n}"));
+        let pop = line(&format!("map pop id {id}"));
+        // Eight elements at most; the pops make room for what is pushed.
+        let empty: Vec<_> = std::iter::repeat_n(pop.clone(), 8).collect();
+        let words = ["peek", "pop", "dequeue"].map(|verb| format!("map {verb} id {id}"));
+        cases.push(Case {
+            before: [empty.clone(), vec![push(1), push(2)]].concat(),
+            ..case(format!("{noun} with elements"), words.clone())
+        });
+        cases.push(Case {
+            before: empty.clone(),
+            ..case(format!("{noun}, empty"), words)
+        });
+        let words = ["push", "enqueue"].map(|v| format!("map {v} id {id} value 3 3 3 3"));
+        cases.push(Case {
+            before: empty,
+            ..case(format!("{noun} push"), words)
+        });
+    }
+    cases.extend(files(world, private)?);
+    cases.extend(attachments(world)?);
+    Ok(cases)
+}
+
+fn prog_id(world: &World, label: &str) -> Result<bpfsys::ProgId> {
+    let prog = world.progs.iter().find(|p| p.label == label);
+    prog.with_context(|| format!("no {label}"))?
+        .fd
+        .info()?
+        .id()
+        .context("no id")
+}
+
+/// Commands that write a file or a pin.
+fn files(world: &World, private: &Private) -> Result<Vec<Case>> {
+    let (pin, file) = (
+        private.bpffs().join("oracle_pin"),
+        private.dir().join("written"),
+    );
+    let fresh = |case, path: &std::path::Path| Case {
+        fresh: vec![path.to_owned()],
+        ..case
+    };
+    let map = world
+        .maps
+        .first()
+        .context("no map")?
+        .fd
+        .info()?
+        .id()
+        .context("no id")?;
+    let link = world.links.first().context("no link")?.link.info()?.id;
+    let (socket, full) = (prog_id(world, "t_socket")?, prog_id(world, "described")?);
+    let shown = pin.display();
+    let mut cases = vec![
+        fresh(
+            case(
+                "pin",
+                [
+                    format!("prog pin id {socket} {shown}"),
+                    format!("map pin id {map} {shown}"),
+                    format!("link pin id {link} {shown}"),
+                ],
+            ),
+            &pin,
+        ),
+        fresh(
+            case(
+                "map create",
+                [
+                    format!(
+                        "map create {shown} type hash key 4 value 4 entries 8 name made flags 1"
+                    ),
+                    format!("map create {shown} entries 1 type array name a value 8 key 4"),
+                    format!("map create {shown} type nope key 4 value 4 entries 8 name made"),
+                    format!("map create {shown} type hash key 4 value 4 entries 8"),
+                    format!("map create {shown} type array key 3 value 4 entries 8 name made"),
+                    format!(
+                        "map create {shown} type array_of_maps key 4 value 4 entries 8 name outer inner_map id {map}"
+                    ),
+                ],
+            ),
+            &pin,
+        ),
+        fresh(
+            case(
+                "prog dump to a file",
+                [format!(
+                    "prog dump xlated id {full} file {}",
+                    file.display()
+                )],
+            ),
+            &file,
+        ),
+    ];
+    let create = line(&format!(
+        "map create {shown} type array key 4 value 4 entries 2 name made"
+    ));
+    cases.push(Case {
+        before: vec![create],
+        ..fresh(
+            case("map freeze", [format!("map freeze pinned {shown}")]),
+            &pin,
+        )
+    });
+    let (input, output) = (private.dir().join("frame"), private.dir().join("frame_out"));
+    std::fs::write(&input, frame()).context("write a frame")?;
+    let (input, shown) = (input.display(), output.display());
+    for label in ["t_socket", "t_xdp", "t_cls", "t_cg_skb", "described"] {
+        let run = format!("prog run id {} data_in {input}", prog_id(world, label)?);
+        let lines = [
+            run.clone(),
+            format!("{run} data_out -"),
+            format!("{run} data_out - data_size_out 100 repeat 3"),
+            format!("{run} data_out {shown}"),
+        ];
+        cases.push(fresh(case(format!("prog run: {label}"), lines), &output));
+    }
+    let small = format!(
+        "prog run id {} data_in {input} data_out -",
+        prog_id(world, "t_xdp")?
+    );
+    cases.push(case(
+        "prog run, too small an output",
+        [format!("{small} data_size_out 20")],
+    ));
+    let batch = private.dir().join("batch");
+    let lines = format!(
+        "# a remark\nprog show id {socket}\nmap dump id {map} # and more\n\nmap \\\nshow id {map}\n"
+    );
+    std::fs::write(&batch, lines).context("write a batch file")?;
+    cases.push(case("batch", [format!("batch file {}", batch.display())]));
+    Ok(cases)
+}
+
+/// 64 bytes that begin as an IPv4 frame does.
+fn frame() -> Vec<u8> {
+    let mut frame = vec![0xff; 12];
+    frame.extend_from_slice(&[0x08, 0x00, 0x45, 0, 0, 46]);
+    frame.resize(64, 0);
+    frame
+}
+
+fn attachments(world: &World) -> Result<Vec<Case>> {
+    let sockmap = world
+        .maps
+        .iter()
+        .find(|m| m.label == "plain sockmap")
+        .context("no sockmap")?;
+    let map = sockmap.fd.info()?.id().context("no id")?;
+    let verdict = prog_id(world, "t_sk_skb")?;
+    let attach = format!("prog attach id {verdict} sk_skb_stream_verdict id {map}");
+    let detach = format!("prog detach id {verdict} sk_skb_stream_verdict id {map}");
+    let mut cases = vec![
+        Case {
+            before: vec![line(&detach)],
+            ..case(
+                "prog attach",
+                [
+                    attach.clone(),
+                    format!("prog attach id {verdict} stream_v id {map}"),
+                ],
+            )
+        },
+        Case {
+            before: vec![line(&attach)],
+            ..case("prog detach", [detach.clone()])
+        },
+        Case {
+            before: vec![line(&detach)],
+            ..case("prog detach of none", [detach])
+        },
+        case(
+            "prog attach that does not fit",
+            [
+                format!("prog attach id {verdict} nope id {map}"),
+                format!("prog attach id {verdict} msg_verdict"),
+            ],
+        ),
+    ];
+    for kind in ["raw_tracepoint", "iter", "netns"] {
+        if let Some(held) = world.links.iter().find(|l| l.label == kind) {
+            let id = held.link.info()?.id;
+            cases.push(case(
+                format!("link detach: {kind}"),
+                [format!("link detach id {id}")],
+            ));
+        }
+    }
+    Ok(cases)
+}
+
+fn mistakes(world: &World, private: &Private) -> Result<Vec<Case>> {
+    let map = world
+        .maps
+        .first()
+        .context("no map")?
+        .fd
+        .info()?
+        .id()
+        .context("no id")?;
+    let prog = world
+        .progs
+        .first()
+        .context("no program")?
+        .fd
+        .info()?
+        .id()
+        .context("no id")?;
+    let none = private.bpffs().join("none");
+    let none = none.display();
+    Ok(vec![
+        case(
+            "handles that fit nothing",
+            [
+                "prog show id 4000000000".to_owned(),
+                "map show id 4000000000".to_owned(),
+                "link show id 4000000000".to_owned(),
+                "btf show id 4000000000".to_owned(),
+                "prog show id x".to_owned(),
+                "map show id".to_owned(),
+                "prog show tag 0000000000000000".to_owned(),
+                "prog show tag xyz".to_owned(),
+                "prog show name nope".to_owned(),
+                "map show name nope".to_owned(),
+                "map show tag 0000000000000000".to_owned(),
+                format!("prog show pinned {none}"),
+                format!("map show pinned {none}"),
+                "map show pinned /proc/self/status".to_owned(),
+                "prog show what 1".to_owned(),
+            ],
+        ),
+        case(
+            "words that fit nothing",
+            [
+                "nope".to_owned(),
+                "prog nope".to_owned(),
+                "map nope".to_owned(),
+                "link nope".to_owned(),
+                "btf nope".to_owned(),
+                format!("prog dump nope id {prog}"),
+                format!("prog dump xlated id {prog} nope"),
+                format!("map lookup id {map} key 1 2"),
+                format!("map lookup id {map} key 1 2 3 4 5"),
+                format!("map lookup id {map} key 1 2 3 x"),
+                format!("map lookup id {map}"),
+                format!("map update id {map} key 1 0 0 0"),
+                format!("map show id {map} more"),
+                format!("prog show id {prog} more"),
+            ],
+        ),
+    ])
+}

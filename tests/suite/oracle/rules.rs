@@ -1,0 +1,473 @@
+//! The differences that are meant.
+//!
+//! Each rule of `tests/oracle/differences.json` names the command lines it is
+//! about and what it does to the two outputs before they are compared, as
+//! narrowly as its reason allows.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use anyhow::{Context as _, Result, bail};
+use rbpftool_tests::{Output, root};
+use serde_json::Value;
+
+use crate::compare::Case;
+use crate::json::{self, Edit};
+
+/// In what form a command is asked to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Json,
+    Pretty,
+}
+
+impl Form {
+    pub(crate) const ALL: [Self; 3] = [Self::Text, Self::Json, Self::Pretty];
+
+    pub(crate) fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::Text => None,
+            Self::Json => Some("-j"),
+            Self::Pretty => Some("-p"),
+        }
+    }
+}
+
+/// All of them.
+pub(crate) struct Rules {
+    rules: Vec<Rule>,
+    used: Mutex<BTreeMap<String, usize>>,
+}
+
+struct Rule {
+    id: String,
+    /// Words a command line must have, in this order; `*` is any number of them.
+    command: Vec<String>,
+    /// Only in text, or only in JSON.
+    form: Option<bool>,
+    what: What,
+}
+
+/// What a rule does.
+enum What {
+    /// This key of every object is taken out of both.
+    DropKey(String),
+    /// Lines beginning so are taken out of both.
+    DropLine(String),
+    /// Each value of this key, and each number after it in text, is made the same.
+    Volatile(String),
+    /// The order of the elements of this key, or of lines beginning with it, is nothing.
+    Set(String),
+    /// Words of theirs are changed to ours.
+    Replace(String, String),
+    /// Their exit status is this, ours that.
+    Status(i32, i32),
+    /// Both say an error, each in words of its own.
+    ErrorWords,
+    /// They say an error on stdout, ours is on stderr.
+    ErrorStream,
+    /// They print one of these on stdout and fail; ours says the error.
+    Usage(Vec<String>),
+    /// Their numbers of 32 bits are extended to 64 with ones.
+    SignExtended,
+    /// Ours is a valid document or text where theirs is wrong: ours must hold these words.
+    Ours(String),
+}
+
+const FILE: &str = "tests/oracle/differences.json";
+
+impl Rules {
+    pub(crate) fn read() -> Result<Self> {
+        let text =
+            std::fs::read_to_string(root().join(FILE)).with_context(|| format!("read {FILE}"))?;
+        let list: Vec<Value> =
+            serde_json::from_str(&text).with_context(|| format!("parse {FILE}"))?;
+        let rules = list
+            .iter()
+            .map(|v| Rule::from_json(v).with_context(|| format!("{FILE}: {v}")))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            rules,
+            used: Mutex::default(),
+        })
+    }
+
+    /// `None` if the two agree, after the rules that are needed; else the difference.
+    pub(crate) fn judge(
+        &self,
+        line: &str,
+        form: Form,
+        ours: &Output,
+        theirs: &Output,
+    ) -> Option<String> {
+        if ours == theirs {
+            return None;
+        }
+        let (mut a, mut b) = (ours.clone(), theirs.clone());
+        if form == Form::Pretty {
+            // The layout is compared by itself; the rules know the compact form.
+            let flat = json::compact(&a.stdout)?;
+            if json::pretty(&flat) != a.stdout {
+                return Some(format!("  the layout of\n{}", a.out()));
+            }
+            a.stdout = flat;
+            if let Some(flat) = json::compact(&b.stdout) {
+                b.stdout = flat;
+            }
+        }
+        if form == Form::Json {
+            for out in [&mut a, &mut b] {
+                out.stdout = out.stdout.trim_ascii_end().to_vec();
+            }
+        }
+        let mut used = Vec::new();
+        for rule in self.rules.iter().filter(|r| r.applies(line, form)) {
+            if a == b {
+                break;
+            }
+            let before = (a.clone(), b.clone());
+            rule.what.apply(form, &mut a, &mut b);
+            if (&a, &b) != (&before.0, &before.1) {
+                used.push(rule.id.clone());
+            }
+        }
+        if a == b {
+            if let Ok(mut all) = self.used.lock() {
+                for id in used {
+                    *all.entry(id).or_default() += 1;
+                }
+            }
+            return None;
+        }
+        Some(difference(&a, &b))
+    }
+
+    /// The ids of rules that changed nothing.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        let Ok(used) = self.used.lock() else {
+            return Vec::new();
+        };
+        self.rules
+            .iter()
+            .filter(|r| !used.contains_key(&r.id))
+            .map(|r| r.id.clone())
+            .collect()
+    }
+}
+
+const COMMANDS: &str = "tests/oracle/commands.json";
+
+/// The commands that are said to be the same and that no case runs.
+pub(crate) fn not_compared(cases: &[Case]) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(root().join(COMMANDS))
+        .with_context(|| format!("read {COMMANDS}"))?;
+    let rows: Vec<Value> =
+        serde_json::from_str(&text).with_context(|| format!("parse {COMMANDS}"))?;
+    let lines: Vec<Vec<String>> = cases
+        .iter()
+        .flat_map(|c| &c.lines)
+        .map(|l| l.iter().map(|w| w.to_string_lossy().into_owned()).collect())
+        .collect();
+    let patterns = rows.iter().filter_map(|r| r.get("compared")?.as_str());
+    Ok(patterns
+        .filter(|pattern| {
+            let pattern: Vec<&str> = pattern.split(' ').collect();
+            !lines.iter().any(|l| {
+                let words: Vec<&str> = l.iter().map(String::as_str).collect();
+                matches(&pattern, &words)
+            })
+        })
+        .map(str::to_owned)
+        .collect())
+}
+
+impl Rule {
+    fn from_json(v: &Value) -> Result<Self> {
+        let text = |key: &str| v.get(key).and_then(Value::as_str).map(str::to_owned);
+        let number = |key: &str| -> Option<i32> { v.get(key)?.as_i64()?.try_into().ok() };
+        for key in ["id", "command", "bpftool", "ours", "why"] {
+            text(key).with_context(|| format!("'{key}' is missing"))?;
+        }
+        let what = if let Some(key) = text("drop_key") {
+            What::DropKey(key)
+        } else if let Some(start) = text("drop_line") {
+            What::DropLine(start)
+        } else if let Some(key) = text("volatile") {
+            What::Volatile(key)
+        } else if let (Some(from), Some(to)) = (text("replace"), text("with")) {
+            What::Replace(from, to)
+        } else if let (Some(theirs), Some(ours)) = (number("their_status"), number("our_status")) {
+            What::Status(theirs, ours)
+        } else if let Some(key) = text("set") {
+            What::Set(key)
+        } else if v.get("error_words").is_some() {
+            What::ErrorWords
+        } else if v.get("error_stream").is_some() {
+            What::ErrorStream
+        } else if let Some(list) = v.get("usage").and_then(Value::as_array) {
+            What::Usage(
+                list.iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect(),
+            )
+        } else if v.get("sign_extended").is_some() {
+            What::SignExtended
+        } else if let Some(words) = text("ours_has") {
+            What::Ours(words)
+        } else {
+            bail!("it does nothing")
+        };
+        Ok(Self {
+            id: text("id").unwrap_or_default(),
+            command: text("command")
+                .unwrap_or_default()
+                .split(' ')
+                .map(str::to_owned)
+                .collect(),
+            form: match text("form").as_deref() {
+                None => None,
+                Some("text") => Some(false),
+                Some("json") => Some(true),
+                Some(other) => bail!("'{other}' is no form"),
+            },
+            what,
+        })
+    }
+
+    fn applies(&self, line: &str, form: Form) -> bool {
+        let pattern: Vec<&str> = self.command.iter().map(String::as_str).collect();
+        let words: Vec<&str> = line.split(' ').collect();
+        self.form.is_none_or(|json| json == (form != Form::Text)) && matches(&pattern, &words)
+    }
+}
+
+fn matches(pattern: &[&str], words: &[&str]) -> bool {
+    match (pattern.split_first(), words.split_first()) {
+        (None, None) => true,
+        (Some((&"*", rest)), None) => matches(rest, words),
+        (Some((&"*", rest)), Some((_, tail))) => matches(rest, words) || matches(pattern, tail),
+        (Some((p, rest)), Some((w, tail))) => p == w && matches(rest, tail),
+        _ => false,
+    }
+}
+
+impl What {
+    fn apply(&self, form: Form, ours: &mut Output, theirs: &mut Output) {
+        let text = form == Form::Text;
+        match self {
+            Self::DropKey(key) if !text => rewrite(ours, theirs, key, Edit::Drop),
+            Self::Volatile(key) if !text => rewrite(ours, theirs, key, Edit::Null),
+            Self::Set(key) if !text => rewrite(ours, theirs, key, Edit::Sort),
+            Self::DropKey(_) => {}
+            Self::Volatile(word) => {
+                for out in [ours, theirs] {
+                    out.stdout = blur(&out.out(), word).into_bytes();
+                }
+            }
+            Self::Set(word) => {
+                for out in [ours, theirs] {
+                    out.stdout = in_order(&out.out(), word).into_bytes();
+                }
+            }
+            Self::DropLine(start) => {
+                for out in [ours, theirs] {
+                    let kept: String = out
+                        .out()
+                        .split_inclusive('\n')
+                        .filter(|l| !l.starts_with(start.as_str()))
+                        .collect();
+                    out.stdout = kept.into_bytes();
+                }
+            }
+            Self::Replace(from, to) => {
+                theirs.stdout = theirs.out().replace(from, to).into_bytes();
+                theirs.stderr = theirs.err().replace(from, to).into_bytes();
+            }
+            Self::Status(their, our) => {
+                if (theirs.status, ours.status) == (*their, *our) {
+                    theirs.status = *our;
+                }
+            }
+            Self::ErrorWords => {
+                if let (Some(_), Some(_)) = (error(form, ours), error(form, theirs)) {
+                    theirs.stdout.clone_from(&ours.stdout);
+                    theirs.stderr.clone_from(&ours.stderr);
+                }
+            }
+            Self::ErrorStream => {
+                if text && theirs.out().starts_with("Error: ") && theirs.stderr.is_empty() {
+                    std::mem::swap(&mut theirs.stdout, &mut theirs.stderr);
+                }
+            }
+            Self::Usage(said) => {
+                let out = theirs.out();
+                if said.iter().any(|s| s == out.trim())
+                    && error(form, ours).is_some()
+                    && ours.status != 0
+                {
+                    theirs.stdout.clone_from(&ours.stdout);
+                    theirs.stderr.clone_from(&ours.stderr);
+                }
+            }
+            Self::SignExtended => theirs.stdout = shortened(&theirs.out()).into_bytes(),
+            Self::Ours(words) => {
+                if ours.out().contains(words.as_str()) {
+                    theirs.stdout.clone_from(&ours.stdout);
+                    theirs.stderr.clone_from(&ours.stderr);
+                }
+            }
+        }
+    }
+}
+
+/// The error an output ends with, if that is all there is.
+fn error(form: Form, out: &Output) -> Option<String> {
+    match form {
+        Form::Text if out.stdout.is_empty() => out.err().strip_prefix("Error: ").map(str::to_owned),
+        Form::Text => None,
+        // The reference sometimes says two, one after the other.
+        _ => {
+            let flat: String = out.out().split_whitespace().collect();
+            flat.strip_prefix("{\"error\":").map(str::to_owned)
+        }
+    }
+}
+
+/// In the enumerations of 32 bits, each number whose upper 33 bits are all
+/// ones loses the upper 32.
+fn shortened(text: &str) -> String {
+    let mut parts = text.split("\"kind\":");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("\"kind\":");
+        if part.starts_with("\"ENUM\"") {
+            shorten_numbers(part, &mut out);
+        } else {
+            out.push_str(part);
+        }
+    }
+    out
+}
+
+fn shorten_numbers(text: &str, out: &mut String) {
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (head, tail) = rest.split_at(at);
+        let end = tail
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (digits, tail) = tail.split_at(end);
+        out.push_str(head);
+        match digits.parse::<u64>() {
+            Ok(n) if n >> 31 == 0x1_ffff_ffff => {
+                out.push_str(&(n & 0xffff_ffff).to_string());
+            }
+            _ => out.push_str(digits),
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+}
+
+/// Neighbouring lines `\tWORD …`, and the numbers of lists `WORD 1,2`, in order.
+fn in_order(text: &str, word: &str) -> String {
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    let start = format!("\t{word} ");
+    for run in lines.chunk_by_mut(|a, b| a.starts_with(&start) && b.starts_with(&start)) {
+        run.sort();
+    }
+    let list = format!("  {word} ");
+    for line in &mut lines {
+        if let Some(at) = line.find(&list) {
+            let (head, tail) = line.split_at(at + list.len());
+            let end = tail
+                .find(|c: char| !c.is_ascii_digit() && c != ',')
+                .unwrap_or(tail.len());
+            let (numbers, tail) = tail.split_at(end);
+            let mut numbers: Vec<&str> = numbers.split(',').collect();
+            numbers.sort_by_key(|n| n.parse::<u64>().unwrap_or(u64::MAX));
+            *line = format!("{head}{}{tail}", numbers.join(","));
+        }
+    }
+    lines.concat()
+}
+
+/// The number after each `word` becomes `N`.
+fn blur(text: &str, word: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(word) {
+        let (head, tail) = rest.split_at(at + word.len());
+        out.push_str(head);
+        out.push('N');
+        rest = tail.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Edits both documents, if both are JSON.
+fn rewrite(ours: &mut Output, theirs: &mut Output, key: &str, how: Edit) {
+    if let (Some(a), Some(b)) = (
+        json::edit(&ours.stdout, key, how),
+        json::edit(&theirs.stdout, key, how),
+    ) {
+        ours.stdout = a;
+        theirs.stdout = b;
+    }
+}
+
+fn difference(ours: &Output, theirs: &Output) -> String {
+    let mut text = String::new();
+    if ours.status != theirs.status {
+        text.push_str(&format!(
+            "  status: ours {}, bpftool's {}\n",
+            ours.status, theirs.status
+        ));
+    }
+    for (name, a, b) in [
+        ("stdout", ours.out(), theirs.out()),
+        ("stderr", ours.err(), theirs.err()),
+    ] {
+        if a != b {
+            text.push_str(&format!("  {name}:\n"));
+            let (mut a, mut b) = (a.split('\n'), b.split('\n'));
+            let mut shown = 0;
+            loop {
+                let (x, y) = (a.next(), b.next());
+                if x.is_none() && y.is_none() || shown == 5 {
+                    break;
+                }
+                if x != y {
+                    shown += 1;
+                    let from = parting(x, y);
+                    text.push_str(&format!(
+                        "    ours    {}\n    bpftool {}\n",
+                        cut(x, from),
+                        cut(y, from)
+                    ));
+                }
+            }
+        }
+    }
+    text
+}
+
+/// A little before the first character that differs.
+fn parting(x: Option<&str>, y: Option<&str>) -> usize {
+    let same = x
+        .unwrap_or_default()
+        .chars()
+        .zip(y.unwrap_or_default().chars());
+    same.take_while(|(a, b)| a == b).count().saturating_sub(60)
+}
+
+fn cut(line: Option<&str>, from: usize) -> String {
+    match line {
+        None => "(nothing)".to_owned(),
+        Some(l) if l.chars().count() <= 200 => format!("{l:?}"),
+        Some(l) => format!("…{:?}…", l.chars().skip(from).take(200).collect::<String>()),
+    }
+}

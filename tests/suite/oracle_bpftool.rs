@@ -1,0 +1,116 @@
+//! Our output beside bpftool's, on the same kernel objects.
+//!
+//! Both run with the same arguments, in text, `-j` and `-p`. What they print
+//! and their exit status must be equal, or differ for a reason that
+//! `tests/oracle/differences.json` names. A reason that no case needs any
+//! more fails as well.
+
+#[path = "oracle/cases.rs"]
+mod cases;
+#[path = "oracle/compare.rs"]
+mod compare;
+#[path = "oracle/json.rs"]
+mod json;
+#[path = "oracle/rules.rs"]
+mod rules;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use bpfsys::ProgFd;
+use rbpftool_tests::state::world::World;
+use rbpftool_tests::{Private, Suite, requires, root, skip};
+
+use compare::{Case, Pair};
+use rules::Rules;
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new("oracle_bpftool").serial();
+    match Stage::set() {
+        Ok(stage) => fill(&mut suite, &Arc::new(stage)),
+        Err(e) => suite.add("comparison", move || Err(e)),
+    }
+    suite.run()
+}
+
+/// Everything the cases need, alive until the last of them has run.
+struct Stage {
+    pair: Pair,
+    rules: Rules,
+    cases: Vec<Case>,
+    /// What could not be made, and why.
+    lacking: Vec<(String, String)>,
+    /// One object that this process holds, which ours shows and the reference
+    /// mostly cannot.
+    _held: ProgFd,
+    /// The namespaces; pins in them keep the objects alive.
+    _private: Private,
+}
+
+impl Stage {
+    fn set() -> Result<Self> {
+        let theirs = oracle()?;
+        let private = Private::enter()?;
+        let rules = Rules::read()?;
+        let world = World::make(&private).context("make something to compare")?;
+        let lacking = world.lacking.clone();
+        let cases = cases::all(&world, &private)?;
+        let held = world.progs.first().context("no program")?.fd.try_clone()?;
+        // With no process holding them, the other objects look the same to both.
+        world
+            .let_go(&private.bpffs().join("all"))
+            .context("pin everything")?;
+        Ok(Self {
+            pair: Pair::new(theirs)?,
+            rules,
+            cases,
+            lacking,
+            _held: held,
+            _private: private,
+        })
+    }
+}
+
+/// The reference, if it has been built.
+fn oracle() -> Result<PathBuf> {
+    let path = std::env::var_os("RBPF_ORACLE")
+        .map_or_else(|| root().join("target/oracle/bpftool"), PathBuf::from);
+    requires!(
+        path.is_file(),
+        "no reference bpftool has been built (cargo xtask oracle)"
+    );
+    Ok(path)
+}
+
+fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
+    for (what, why) in &stage.lacking {
+        let (what, why) = (what.clone(), why.clone());
+        suite.add(format!("state::{what}"), move || {
+            Err(skip(format!("this kernel cannot make it: {why}")))
+        });
+    }
+    for (n, case) in stage.cases.iter().enumerate() {
+        let stage = Arc::clone(stage);
+        suite.add(case.name.clone(), move || match stage.cases.get(n) {
+            Some(case) => stage.pair.check(case, &stage.rules),
+            None => Ok(()),
+        });
+    }
+    let compared = Arc::clone(stage);
+    suite.add("every_same_command_is_compared", move || {
+        let missed = rules::not_compared(&compared.cases)?;
+        ensure!(missed.is_empty(), "no case compares: {}", missed.join(", "));
+        Ok(())
+    });
+    // Only a whole run can tell that a rule is not needed.
+    if std::env::args().len() == 1 {
+        let stage = Arc::clone(stage);
+        suite.add("every_difference_still_exists", move || {
+            let unused = stage.rules.unused();
+            ensure!(unused.is_empty(), "no case needs: {}", unused.join(", "));
+            Ok(())
+        });
+    }
+}
