@@ -400,7 +400,7 @@ fn files(world: &World, private: &Private) -> Result<Vec<Case>> {
     ));
     let batch = private.dir().join("batch");
     let lines = format!(
-        "# a remark\nprog show id {socket}\nmap dump id {map} # and more\n\nmap \\\nshow id {map}\n"
+        "# a remark\nprog dump xlated id {full}\nmap dump id {map} # and more\n\nmap \\\ngetnext id {map}\n"
     );
     std::fs::write(&batch, lines).context("write a batch file")?;
     cases.push(case("batch", [format!("batch file {}", batch.display())]));
