@@ -27,7 +27,7 @@ pub(crate) fn hash(len: u32) -> Result<MapFd> {
         let keys: Vec<u8> = chunk.iter().flat_map(|n| n.to_ne_bytes()).collect();
         let values: Vec<u8> = chunk
             .iter()
-            .flat_map(|n| (u64::from(*n) * 0x9e37_79b9_7f4a_7c15_u64 % (1 << 48)).to_ne_bytes())
+            .flat_map(|n| (u64::from(*n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16).to_ne_bytes())
             .collect();
         MapUpdateBatch::new(&map, &keys, &values).run()?;
     }
