@@ -96,6 +96,8 @@ pub enum Refusal {
     UnknownMapType,
     /// The object kept growing between the calls that ask for size and content.
     KeepsChanging,
+    /// A test run whose context would hold addresses for the kernel to write to.
+    ContextPointers,
     /// An answer that breaks the kernel's own rules.
     BadAnswer,
     /// The possible CPUs could not be read.
@@ -121,6 +123,7 @@ impl Refusal {
             Self::WrongKind => "file descriptor is of another kind",
             Self::UnknownMapType => "map type is unknown to this build",
             Self::KeepsChanging => "object keeps growing while it is read",
+            Self::ContextPointers => "the kernel would write to addresses inside this context",
             Self::BadAnswer => "unexpected answer",
             Self::NoCpuList => "cannot tell the possible cpus",
             Self::BadProbe => "the probe itself is broken",
@@ -132,6 +135,7 @@ impl Refusal {
         match self {
             Self::WrongKind => ErrorKind::BadFd,
             Self::UnknownMapType => ErrorKind::Unsupported,
+            Self::ContextPointers => ErrorKind::Unsupported,
             Self::TooMany => ErrorKind::TooBig,
             Self::KeepsChanging => ErrorKind::Interrupted,
             Self::BadAnswer | Self::NoCpuList | Self::BadProbe | Self::DependsOnTarget => {

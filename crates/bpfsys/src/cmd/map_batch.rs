@@ -125,7 +125,8 @@ fn lookup(
         Err(error) if error.is(nix::errno::Errno::ENOENT) => true,
         Err(error) => return Err(error),
     };
-    if attr.count > count {
+    // More than was asked for, or a step that leads nowhere.
+    if attr.count > count || (attr.count == 0 && !done) {
         return Err(SysError::cmd(cmd, Refusal::BadAnswer));
     }
     cursor.step();
@@ -140,7 +141,8 @@ fn lookup(
 /// A hash map gives whole buckets: when the next one does not fit, the answer is `ENOSPC`
 /// ([`ErrorKind::NoSpace`](crate::ErrorKind::NoSpace)), the cursor stays, and the same step can be taken with larger buffers.
 ///
-/// Errors: `ENOTSUPP` when the map's type has no batches.
+/// Errors: `ENOTSUPP` when the map's type has no batches, `EINTR` at a hole of an array of maps
+/// before Linux 6.14: walk such a map by its keys.
 #[doc(alias = "BPF_MAP_LOOKUP_BATCH")]
 #[derive(Debug)]
 pub struct MapLookupBatch<'a> {

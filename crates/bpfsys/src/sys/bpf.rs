@@ -36,7 +36,10 @@ unsafe fn call<A: Attr>(
 ) -> Result<c_long, SysError> {
     const { assert!(A::SIZE as usize <= size_of::<A>()) }
     let (mut again, mut interrupted) = (0, 0);
+    // The kernel may have changed counts before it gave up: each try starts from what was asked.
+    let asked = *attr;
     loop {
+        *attr = asked;
         let attr: *mut A = attr;
         let result = match &mut common {
             None => {
@@ -57,15 +60,29 @@ unsafe fn call<A: Attr>(
             return Ok(result);
         }
         let raw = nix::errno::Errno::last_raw();
-        // A load can be verified again from the start. A test run cannot: the program has run.
+        // A load can be verified again from the start.
         if raw == libc::EAGAIN && cmd == Cmd::PROG_LOAD && again < AGAIN_LIMIT {
             again += 1;
-        } else if raw == libc::EINTR && cmd != Cmd::PROG_TEST_RUN && interrupted < INTR_LIMIT {
+        } else if raw == libc::EINTR && is_repeatable(cmd) && interrupted < INTR_LIMIT {
             interrupted += 1;
         } else {
             return Err(SysError::from_raw(Op::Bpf(cmd), raw));
         }
     }
+}
+
+/// Whether a call that ended with `EINTR` may be made again. After a test run the program has
+/// run. Batches of elements say it of holes in the map (Linux 5.6 to 6.13), where no signal came
+/// and the next try would end the same way.
+fn is_repeatable(cmd: Cmd) -> bool {
+    !matches!(
+        cmd,
+        Cmd::PROG_TEST_RUN
+            | Cmd::MAP_LOOKUP_BATCH
+            | Cmd::MAP_LOOKUP_AND_DELETE_BATCH
+            | Cmd::MAP_UPDATE_BATCH
+            | Cmd::MAP_DELETE_BATCH
+    )
 }
 
 /// A command that returns a new file descriptor.

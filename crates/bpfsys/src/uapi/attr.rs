@@ -19,7 +19,7 @@ pub const OBJ_NAME_LEN: usize = 16;
 pub const ATTR_UNION_SIZE: usize = 168;
 
 /// An attribute structure: plain bytes with a known length for the kernel.
-pub trait Attr: FromBytes + IntoBytes + Immutable + KnownLayout {
+pub trait Attr: Copy + FromBytes + IntoBytes + Immutable + KnownLayout {
     /// Bytes to announce to the kernel; at most the size of the structure.
     const SIZE: u32;
 }
