@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use bpfsys::uapi::flags::MapFlags;
-use bpfsys::{AnyFd, BtfFd, BtfId, ErrorKind, LinkFd, LinkId, MapFd, MapId, ProgFd, ProgId};
+use bpfsys::{AnyFd, BtfFd, BtfId, LinkFd, LinkId, MapFd, MapId, ProgFd, ProgId, SysError};
+use nix::errno::Errno;
 
 use crate::failure::{ENOENT_STATUS, Failure, Result, errno_status};
 use crate::names::ProgNames;
@@ -104,9 +105,7 @@ impl ProgHandle {
                 let found = matching_progs(|prog| {
                     let info = prog.info()?;
                     // the kernel's short form must fit before BTF is worth a look
-                    let short = info.name();
-                    Ok(name.starts_with(short)
-                        && (short == name.as_slice() || names.full_name(prog, &info) == *name))
+                    Ok(name.starts_with(info.name()) && names.full_name(prog, &info) == *name)
                 })?;
                 not_empty(found, || {
                     format!("no program with name '{}'", Escaped(name))
@@ -142,26 +141,21 @@ impl MapHandle {
             Self::Pinned(path) => open_pinned_map(path, flags).map(|map| vec![map]),
             Self::Name(name) => {
                 let mut found = Vec::new();
-                for id in bpfsys::map_ids() {
-                    let id = id.map_err(|error| Failure::because("can't get next map", error))?;
-                    // reading is enough to learn the name; the access asked for comes after
-                    match MapFd::by_id(id, MapFlags::RDONLY) {
-                        Ok(map) => match map.info() {
-                            Ok(info) if info.name() == name.as_slice() => {
-                                found.push(open_map_id(id.get(), flags)?);
-                            }
-                            Ok(_) => {}
-                            Err(error) => {
-                                return Err(Failure::because("can't get map info", error));
-                            }
-                        },
-                        Err(error) if error.kind() == ErrorKind::NotFound => {}
-                        Err(error) => {
-                            return Err(Failure::because(
-                                format_args!("can't get map by id ({id})"),
-                                error,
-                            ));
-                        }
+                // reading is enough to learn the name; the access asked for comes after
+                for map in bpfsys::maps(MapFlags::RDONLY) {
+                    let map = map.map_err(|error| Failure::because("can't get next map", error))?;
+                    let info = map
+                        .info()
+                        .map_err(|error| Failure::because("can't get map info", error))?;
+                    let Some(id) = MapId::new(info.id).filter(|_| info.name() == name.as_slice())
+                    else {
+                        continue;
+                    };
+                    match MapFd::by_id(id, flags) {
+                        Ok(map) => found.push(map),
+                        // gone since it was listed
+                        Err(error) if error.is(Errno::ENOENT) => {}
+                        Err(error) => return Err(map_by_id_failed(id.get(), error)),
                     }
                 }
                 not_empty(found, || format!("no map with name '{}'", Escaped(name)))
@@ -222,10 +216,13 @@ fn open_prog_id(id: u32) -> Result<ProgFd> {
 }
 
 fn open_map_id(id: u32, flags: MapFlags) -> Result<MapFd> {
-    let fail = |cause| Failure::because(format_args!("get map by id ({id})"), cause);
     MapId::new(id)
         .ok_or_else(|| no_object_zero("map"))
-        .and_then(|id| MapFd::by_id(id, flags).map_err(fail))
+        .and_then(|id| MapFd::by_id(id, flags).map_err(|cause| map_by_id_failed(id.get(), cause)))
+}
+
+fn map_by_id_failed(id: u32, cause: SysError) -> Failure {
+    Failure::because(format_args!("get map by id ({id})"), cause)
 }
 
 fn open_pinned_prog(path: &Path) -> Result<ProgFd> {
@@ -265,25 +262,14 @@ fn unexpected(words: &Words<'_>, expected: &str) -> Failure {
 }
 
 fn matching_progs(
-    mut fits: impl FnMut(&ProgFd) -> std::result::Result<bool, bpfsys::SysError>,
+    mut fits: impl FnMut(&ProgFd) -> std::result::Result<bool, SysError>,
 ) -> Result<Vec<ProgFd>> {
     let mut found = Vec::new();
-    for id in bpfsys::prog_ids() {
-        let id = id.map_err(|error| Failure::because("can't get next prog", error))?;
-        match ProgFd::by_id(id) {
-            Ok(prog) => {
-                if fits(&prog).map_err(|error| Failure::because("can't get prog info", error))? {
-                    found.push(prog);
-                }
-            }
-            // gone since it was listed
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(Failure::because(
-                    format_args!("can't get prog by id ({id})"),
-                    error,
-                ));
-            }
+    for prog in bpfsys::progs() {
+        let prog = prog.map_err(|error| Failure::because("can't get next prog", error))?;
+        let fits = fits(&prog).map_err(|error| Failure::because("can't get prog info", error))?;
+        if fits {
+            found.push(prog);
         }
     }
     Ok(found)

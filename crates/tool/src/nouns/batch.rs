@@ -44,6 +44,7 @@ pub fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
     let mut lines = Lines {
         reader: BufReader::new(reader),
         number: 0,
+        is_live: path.as_os_str() == "-",
     };
 
     let json = context.output.is_json();
@@ -90,6 +91,10 @@ fn run_lines<R: BufRead>(context: &mut Context<'_, '_>, lines: &mut Lines<R>) ->
             crate::dispatch(context, Words::new(&words))?;
         }
         count += 1;
+        // whoever types the commands, or pipes them in one by one, waits for each answer
+        if lines.is_live {
+            context.output.flush()?;
+        }
     }
     Ok(count)
 }
@@ -116,6 +121,8 @@ fn run_as_json(context: &mut Context<'_, '_>, words: &[OsString]) -> Result<()> 
 struct Lines<R> {
     reader: R,
     number: u64,
+    /// Whether the lines come from somebody who may be waiting for the answers.
+    is_live: bool,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -200,6 +207,7 @@ mod tests {
         let mut lines = Lines {
             reader: text.as_bytes(),
             number: 0,
+            is_live: false,
         };
         let mut all = Vec::new();
         loop {

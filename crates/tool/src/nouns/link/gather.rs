@@ -41,6 +41,8 @@ pub fn gather(
     for view in &mut views {
         view.pinned = around.pinned(view.id);
         view.pids = around.holders(view.id);
+        let cookie = view.target.perf_event_cookie();
+        view.bpf_cookie = cookie.filter(|_| !view.pids.is_empty());
     }
     Ok(views)
 }
@@ -77,6 +79,7 @@ impl<'k> Lister<'k> {
             prog_id: details.prog_id.map_or(0, ProgId::get),
             target: self.target(details),
             pinned: None,
+            bpf_cookie: None,
             pids: Vec::new(),
         })
     }

@@ -16,6 +16,7 @@ fn link(r#type: &'static str, target: Target) -> LinkView {
         prog_id: 3,
         target,
         pinned: None,
+        bpf_cookie: None,
         pids: Vec::new(),
     }
 }

@@ -23,6 +23,9 @@ impl View for LinkView {
         }
         self.target.text(out)?;
         pinned_lines(out, self.pinned.as_deref())?;
+        if let Some(cookie) = self.bpf_cookie {
+            write!(out, "\n\tbpf_cookie {cookie}")?;
+        }
         holder_line(out, &self.pids)?;
         out.write_all(b"\n")
     }

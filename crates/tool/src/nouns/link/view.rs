@@ -22,9 +22,26 @@ pub struct LinkView {
     /// Where the link is pinned; absent unless asked for and anything is pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pinned: Option<Vec<Text>>,
+    /// The cookie of a perf event, once more under the name that tells of its holders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bpf_cookie: Option<u64>,
     /// The processes that hold it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pids: Vec<Holder>,
+}
+
+impl Target {
+    /// The cookie of a link on a perf event.
+    #[must_use]
+    pub fn perf_event_cookie(&self) -> Option<u64> {
+        match self {
+            Self::Kprobe(target) => Some(target.cookie),
+            Self::Uprobe(target) => Some(target.cookie),
+            Self::Tracepoint(target) => Some(target.cookie),
+            Self::Event(target) => Some(target.cookie),
+            _ => None,
+        }
+    }
 }
 
 /// What a link is attached to. The order of the variants lets the keys tell them apart: one

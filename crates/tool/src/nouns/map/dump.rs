@@ -27,68 +27,100 @@ enum Form {
     Json,
 }
 
-/// A map that is about to be dumped: everything that can fail before the first byte is behind.
-struct Source<'m> {
-    info: MapInfo,
-    format: ElementFormat,
-    entries: Entries<'m>,
-}
-
 /// `map dump MAP`
 pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
     words.require(2)?;
     let handle = MapHandle::parse(&mut words)?;
     words.end()?;
     let maps = handle.open_all(MapFlags::RDONLY)?;
-    let sources = maps.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let infos = maps.iter().map(gather::info).collect::<Result<Vec<_>>>()?;
     let form = if context.output.is_json() {
         Form::Json
-    } else if sources.iter().all(|source| source.format.is_typed()) {
+    } else if infos.iter().all(MapTypes::are_known) {
         Form::Typed
     } else {
         Form::Hex
     };
     let output = &mut *context.output;
-    let several = sources.len() > 1;
-    if several && form != Form::Hex {
-        output.json().begin_array()?;
-    }
-    for (n, source) in sources.into_iter().enumerate() {
-        if n > 0 && form == Form::Hex {
+    if let ([map], [info]) = (maps.as_slice(), infos.as_slice()) {
+        let (format, entries) = open(map, info)?;
+        let result = elements(output, &format, entries, form);
+        if form == Form::Typed {
             output.text().write_all(b"\n")?;
         }
-        dump(output, source, form, several)?;
+        return result;
     }
-    if several && form != Form::Hex {
+
+    if form != Form::Hex {
+        output.json().begin_array()?;
+    }
+    let mut status = None;
+    for (n, (map, info)) in maps.iter().zip(&infos).enumerate() {
+        begin(output, info, form, n == 0)?;
+        let result = match open(map, info) {
+            Ok((format, entries)) => elements(output, &format, entries, form),
+            Err(failure) => no_elements(output, failure, form),
+        };
+        if form != Form::Hex {
+            output.json().end_object()?;
+        }
+        if let Err(failure) = result {
+            // one map that cannot be read does not hide the others
+            let Some(failed) = shown(output, &failure)? else {
+                return Err(failure);
+            };
+            status = status.or(Some(failed));
+        }
+    }
+    if form != Form::Hex {
         output.json().end_array()?;
     }
     if form == Form::Typed {
         output.text().write_all(b"\n")?;
     }
+    match status {
+        Some(status) => Err(Failure::shown(status)),
+        None => Ok(()),
+    }
+}
+
+/// What it takes to dump a map; everything that can fail before the first byte is behind then.
+fn open<'m>(map: &'m MapFd, info: &MapInfo) -> Result<(ElementFormat, Entries<'m>)> {
+    let format = ElementFormat::new(info, MapTypes::load(info)?);
+    Ok((format, Entries::open(map, info)?))
+}
+
+/// Says which of several maps comes.
+fn begin(output: &mut Output<'_>, info: &MapInfo, form: Form, is_first: bool) -> Result<()> {
+    let header = gather::header(info);
+    if form == Form::Hex {
+        if !is_first {
+            output.text().write_all(b"\n")?;
+        }
+        return Ok(header.text(output.text())?);
+    }
+    let json = output.json();
+    json.begin_object()?;
+    json.field("id", &header.id)?;
+    json.field("type", &header.r#type)?;
+    if let Some(name) = &header.name {
+        json.field("name", name)?;
+    }
+    json.field("flags", &header.flags)?;
+    json.key("elements")?;
     Ok(())
 }
 
-fn open(map: &MapFd) -> Result<Source<'_>> {
-    let info = gather::info(map)?;
-    Ok(Source {
-        format: ElementFormat::new(&info, MapTypes::load(&info)?),
-        entries: Entries::open(map, &info)?,
-        info,
-    })
-}
-
-fn dump(output: &mut Output<'_>, source: Source<'_>, form: Form, several: bool) -> Result<()> {
-    let Source {
-        info,
-        format,
-        entries,
-    } = source;
-    let header = gather::header(&info);
+/// Writes every element. Whatever happens on the way, a JSON array is closed; what went wrong is
+/// its last element there, and a message otherwise.
+fn elements(
+    output: &mut Output<'_>,
+    format: &ElementFormat,
+    entries: Entries<'_>,
+    form: Form,
+) -> Result<()> {
     if form == Form::Hex {
         let out = output.text();
-        if several {
-            header.text(out)?;
-        }
         let mut count = 0_u64;
         entries.for_each(|(key, value)| {
             match value {
@@ -105,18 +137,7 @@ fn dump(output: &mut Output<'_>, source: Source<'_>, form: Form, several: bool) 
         writeln!(out, "Found {count} element{plural}")?;
         return Ok(());
     }
-
     let json = output.json();
-    if several {
-        json.begin_object()?;
-        json.field("id", &header.id)?;
-        json.field("type", &header.r#type)?;
-        if let Some(name) = &header.name {
-            json.field("name", name)?;
-        }
-        json.field("flags", &header.flags)?;
-        json.key("elements")?;
-    }
     json.begin_array()?;
     let result = entries.for_each(|(key, value)| {
         match value {
@@ -127,20 +148,48 @@ fn dump(output: &mut Output<'_>, source: Source<'_>, form: Form, several: bool) 
         }
         Ok(())
     });
-    // whatever happened, the document stays whole: what went wrong is its last element
-    if let Err(failure) = &result
-        && let Some(message) = failure.message()
-    {
-        json.begin_object()?;
-        json.field("error", &message)?;
-        json.end_object()?;
+    let result = match result {
+        Err(failure) if form == Form::Json => Err(error_element(output, failure)?),
+        result => result,
+    };
+    output.json().end_array()?;
+    result
+}
+
+/// The place of the elements of a map that cannot be dumped.
+fn no_elements(output: &mut Output<'_>, failure: Failure, form: Form) -> Result<()> {
+    if form == Form::Hex {
+        return Err(failure);
     }
-    json.end_array()?;
-    if several {
-        json.end_object()?;
+    output.json().begin_array()?;
+    let failure = match form {
+        Form::Json => error_element(output, failure)?,
+        _ => failure,
+    };
+    output.json().end_array()?;
+    Err(failure)
+}
+
+/// Writes a failure as an element; what is left of it is its exit status.
+fn error_element(output: &mut Output<'_>, failure: Failure) -> Result<Failure> {
+    let Some(message) = failure.message() else {
+        return Ok(failure);
+    };
+    let json = output.json();
+    json.begin_object()?;
+    json.field("error", &message)?;
+    json.end_object()?;
+    Ok(Failure::shown(failure.status()))
+}
+
+/// Tells of a failure while the dump goes on; its exit status. `None` when nobody reads on.
+fn shown(output: &mut Output<'_>, failure: &Failure) -> Result<Option<u8>> {
+    if failure.status() == 0 {
+        return Ok(None);
     }
-    result.map_err(|failure| match failure.message() {
-        Some(_) => Failure::shown(failure.status()),
-        None => failure,
-    })
+    if let Some(message) = failure.message() {
+        output.flush()?;
+        output.remark(format_args!("Error: {message}"));
+    }
+    Ok(Some(failure.status()))
 }

@@ -28,6 +28,8 @@ pub struct Entries<'m> {
     value_len: usize,
     keys: Vec<u8>,
     values: Vec<u8>,
+    /// When a walk by keys gives up. Maps that say nothing about their size have no such bound.
+    keys_at_most: u64,
     walk: Walk,
 }
 
@@ -64,6 +66,10 @@ impl<'m> Entries<'m> {
             value_len,
             keys: Vec::new(),
             values: Vec::new(),
+            keys_at_most: match u64::from(info.max_entries) {
+                0 => u64::MAX,
+                entries => entries.saturating_mul(4).max(64),
+            },
             walk: Walk::Batch {
                 cursor: BatchCursor::new(map)
                     .map_err(|error| Failure::because("can't get map info", error))?,
@@ -80,22 +86,28 @@ impl<'m> Entries<'m> {
             Ok(()) => Ok(entries),
             // not for this type of map, or not in this kernel: some answer as for a wrong
             // argument
-            Err(_) => entries.walk_keys(info),
+            Err(_) => entries
+                .walk_keys()
+                .map_err(|error| cannot_dump(info, error)),
         }
     }
 
-    fn walk_keys(mut self, info: &MapInfo) -> Result<Self> {
+    fn walk_keys(mut self) -> std::result::Result<Self, SysError> {
+        self.walk_keys_after(None)?;
+        Ok(self)
+    }
+
+    /// Goes on by keys, from the first or after the last one that was had.
+    fn walk_keys_after(&mut self, last: Option<Vec<u8>>) -> std::result::Result<(), SysError> {
         self.keys = vec![0; self.key_size];
         self.values = vec![0; self.value_len];
-        let ready = MapGetNextKey::new(self.map, None)
-            .run(&mut self.keys)
-            .map_err(|error| cannot_dump(info, error))?;
+        let ready = MapGetNextKey::new(self.map, last.as_deref()).run(&mut self.keys)?;
         self.walk = Walk::Keys {
-            previous: None,
+            previous: last,
             ready,
-            left: u64::from(info.max_entries).saturating_mul(4).max(64),
+            left: self.keys_at_most,
         };
-        Ok(self)
+        Ok(())
     }
 
     /// Hands every remaining element to `each`.
@@ -114,13 +126,19 @@ impl<'m> Entries<'m> {
                 for (key, value) in keys.zip(values) {
                     each((key, Ok(value)))?;
                 }
-                if !done {
-                    let count = self.keys.len() / self.key_size.max(1);
-                    self.fetch_batch(count).map_err(|error| {
+                if done {
+                    return Ok(false);
+                }
+                let last = chunks(&self.keys, self.key_size, filled).last();
+                let last = last.map(<[u8]>::to_vec);
+                let count = self.keys.len() / self.key_size.max(1);
+                if self.fetch_batch(count).is_err() {
+                    // some kernels cannot step over holes in a batch; by keys it goes on
+                    self.walk_keys_after(last).map_err(|error| {
                         Failure::because("can't read the map's elements", error)
                     })?;
                 }
-                Ok(!done)
+                Ok(true)
             }
             Walk::Keys { ready: false, .. } => Ok(false),
             Walk::Keys {

@@ -19,6 +19,12 @@ pub struct MapTypes {
 }
 
 impl MapTypes {
+    /// Whether a map was made with types.
+    #[must_use]
+    pub fn are_known(info: &MapInfo) -> bool {
+        info.btf_vmlinux_value_type_id != 0 || (info.btf_value_type_id != 0 && info.btf_id != 0)
+    }
+
     /// The types of a map; `None` when it was made without BTF.
     pub fn load(info: &MapInfo) -> Result<Option<Self>> {
         let key = Some(info.btf_key_type_id).filter(|id| *id != 0);

@@ -12,12 +12,14 @@ use bpfsys::uapi::flags::MapFlags;
 use super::args::{RunArgs, attach_type, is_dash};
 use super::view::RunView;
 use crate::command::Context;
-use crate::failure::{EINVAL_STATUS, Failure, Result};
+use crate::failure::{EINVAL_STATUS, Failure, Result, errno_status};
 use crate::handle::{MapHandle, ProgHandle};
 use crate::pins;
 use crate::render::escape::Escaped;
 use crate::words::Words;
 
+/// The same for results that do not fit: -ENOSPC.
+const ENOSPC_STATUS: u8 = 228;
 /// bpftool's room for what a run gives back, in bytes.
 const RUN_ROOM: u32 = 32 * 1024;
 /// The longest input of a run the kernel can be told of.
@@ -94,9 +96,19 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         let room = args.ctx_size_out.unwrap_or(RUN_ROOM);
         command = command.ctx_in(ctx).ctx_out_len(to_len(room));
     }
-    let run = command
-        .run()
-        .map_err(|error| Failure::because("failed to run program", error))?;
+    let run = command.run().map_err(|error| {
+        let status = errno_status(&error);
+        Failure::because("failed to run program", error).with_status(status)
+    })?;
+    if run.truncated {
+        return Err(Failure::new(format_args!(
+            "the program ran, but what it left is larger than the room for it: \
+             {} bytes of data, {} bytes of context",
+            run.data_size, run.ctx_size
+        ))
+        .with_status(ENOSPC_STATUS)
+        .with_hint("give more with data_size_out or ctx_size_out"));
+    }
 
     let view = RunView {
         data_out: deliver(args.data_out, data_in.is_some(), run.data_out)?,
