@@ -2,6 +2,8 @@
 
 pub mod label;
 
+use core::convert::Infallible;
+
 use crate::raw::strings::escape_into;
 use crate::types::{Enumerator, Name, Type};
 use crate::{Btf, BtfError, Kind, TypeId};
@@ -10,12 +12,47 @@ use crate::{Btf, BtfError, Kind, TypeId};
 /// Control characters and bytes that are not UTF-8 become `\xNN`; a kind that this crate does
 /// not know shows its number and the common words of its record.
 ///
+/// Elements of a type may share their names, so the text of a hostile type can be far longer
+/// than the type: [`write_types`] hands on what it has before that is a burden.
+///
 /// # Errors
 /// [`BtfError::NoSuchType`]; `out` is then as before.
 pub fn write_type(out: &mut Vec<u8>, btf: &Btf<'_>, id: impl Into<TypeId>) -> Result<(), BtfError> {
     let id = id.into();
     let ty = btf.type_by_id(id)?;
-    write(out, id, &ty);
+    let Ok(()) = write(out, id, &ty, |_| Ok::<(), Infallible>(()));
+    Ok(())
+}
+
+/// Appends the texts of the types with these ids; ids without a type are left out.
+///
+/// Whenever there are `limit` bytes or more, within a type too, `full` gets them all and `out`
+/// is emptied: it never holds more than `limit` bytes and one line. What is left stays in `out`.
+///
+/// # Errors
+/// The first error of `full`.
+pub fn write_types<E>(
+    out: &mut Vec<u8>,
+    btf: &Btf<'_>,
+    ids: impl IntoIterator<Item = impl Into<TypeId>>,
+    limit: usize,
+    mut full: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut settle = |out: &mut Vec<u8>| {
+        if out.len() < limit {
+            return Ok(());
+        }
+        full(out)?;
+        out.clear();
+        Ok(())
+    };
+    for id in ids {
+        let id = id.into();
+        if let Ok(ty) = btf.type_by_id(id) {
+            write(out, id, &ty, &mut settle)?;
+            settle(out)?;
+        }
+    }
     Ok(())
 }
 
@@ -26,17 +63,17 @@ pub fn write_type(out: &mut Vec<u8>, btf: &Btf<'_>, id: impl Into<TypeId>) -> Re
 pub fn write_all<E>(btf: &Btf<'_>, mut sink: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     const BLOCK: usize = 64 << 10;
     let mut out = Vec::with_capacity(BLOCK + (8 << 10));
-    for (id, ty) in btf.types() {
-        write(&mut out, id, &ty);
-        if out.len() >= BLOCK {
-            sink(&out)?;
-            out.clear();
-        }
-    }
+    write_types(&mut out, btf, btf.start_id()..btf.len(), BLOCK, &mut sink)?;
     if out.is_empty() { Ok(()) } else { sink(&out) }
 }
 
-fn write(out: &mut Vec<u8>, id: TypeId, ty: &Type<'_>) {
+/// Appends the text of a type; `settle` is called before each of its elements.
+fn write<E>(
+    out: &mut Vec<u8>,
+    id: TypeId,
+    ty: &Type<'_>,
+    mut settle: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
     out.push(b'[');
     number(out, id.0);
     out.extend_from_slice(b"] ");
@@ -74,6 +111,7 @@ fn write(out: &mut Vec<u8>, id: TypeId, ty: &Type<'_>) {
             field(out, " size=", t.size());
             field(out, " vlen=", t.vlen());
             for member in t.members() {
+                settle(out)?;
                 out.extend_from_slice(b"\n\t");
                 quoted(out, member.name);
                 field(out, " type_id=", member.type_id.0);
@@ -86,12 +124,14 @@ fn write(out: &mut Vec<u8>, id: TypeId, ty: &Type<'_>) {
         Type::Enum(t) => {
             enum_head(out, t.is_signed(), t.size(), t.vlen());
             for e in t.enumerators() {
+                settle(out)?;
                 enumerator(out, &e);
             }
         }
         Type::Enum64(t) => {
             enum_head(out, t.is_signed(), t.size(), t.vlen());
             for e in t.enumerators() {
+                settle(out)?;
                 enumerator(out, &e);
                 text(out, if t.is_signed() { "LL" } else { "ULL" });
             }
@@ -109,6 +149,7 @@ fn write(out: &mut Vec<u8>, id: TypeId, ty: &Type<'_>) {
             field(out, " ret_type_id=", t.return_type().0);
             field(out, " vlen=", t.vlen());
             for param in t.params() {
+                settle(out)?;
                 out.extend_from_slice(b"\n\t");
                 quoted(out, param.name);
                 field(out, " type_id=", param.type_id.0);
@@ -123,6 +164,7 @@ fn write(out: &mut Vec<u8>, id: TypeId, ty: &Type<'_>) {
             field(out, " size=", t.size());
             field(out, " vlen=", t.vlen());
             for var in t.vars() {
+                settle(out)?;
                 field(out, "\n\ttype_id=", var.type_id.0);
                 field(out, " offset=", var.offset);
                 field(out, " size=", var.size);
@@ -150,6 +192,7 @@ fn write(out: &mut Vec<u8>, id: TypeId, ty: &Type<'_>) {
         }
     }
     out.push(b'\n');
+    Ok(())
 }
 
 fn enum_head(out: &mut Vec<u8>, signed: bool, size: u32, vlen: u32) {

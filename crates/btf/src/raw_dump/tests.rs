@@ -184,3 +184,42 @@ fn copied_names_are_those_that_need_no_escape() {
         }
     }
 }
+
+#[test]
+fn pieces_of_one_type_are_bounded() {
+    let mut blob = Blob::new(Endian::Little);
+    let name = "n".repeat(300);
+    blob.record(name.as_bytes(), 1, 0, 4, &[32]);
+    // elements that share the name: offset 1
+    let members =
+        |words: u32| (0..1000).flat_map(move |n| [1, 1, n].into_iter().take(words as usize));
+    let mut add = |kind: u32, words: u32, size: u32| {
+        let rest: Vec<u32> = members(words).collect();
+        blob.record(b"", kind, 1000, size, &rest);
+    };
+    add(4, 3, 4);
+    add(6, 2, 4);
+    add(19, 3, 8);
+    add(13, 2, 0);
+    let blob = blob.build();
+    let btf = Btf::parse(&blob).unwrap();
+    let whole = dumped(&blob);
+    let mut pieces = Vec::new();
+    let mut out = Vec::new();
+    let ids = btf.start_id()..btf.len();
+    write_types(&mut out, &btf, ids.clone(), 4096, |piece| {
+        assert!((4096..4096 + 400).contains(&piece.len()), "{}", piece.len());
+        pieces.extend_from_slice(piece);
+        Ok::<(), ()>(())
+    })
+    .unwrap();
+    assert!(out.capacity() < 16384, "{}", out.capacity());
+    pieces.extend_from_slice(&out);
+    assert!(pieces == whole.as_bytes());
+    let mut calls = 0;
+    let stopped = write_types(&mut Vec::new(), &btf, ids, 4096, |_| {
+        calls += 1;
+        Err(7)
+    });
+    assert_eq!((stopped, calls), (Err(7), 1));
+}

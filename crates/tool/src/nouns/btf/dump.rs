@@ -1,5 +1,6 @@
 //! `btf dump`: types one by one.
 
+use std::io::Write;
 use std::ops::Range;
 
 use btf::Btf;
@@ -7,6 +8,7 @@ use btf::raw_dump;
 
 use super::args::DumpArgs;
 use super::source::{self, EOPNOTSUPP_STATUS};
+use super::stream::LIMIT;
 use super::{json, stream};
 use crate::command::{Context, unsupported};
 use crate::failure::{EINVAL_STATUS, Failure, Result};
@@ -49,17 +51,20 @@ pub fn types_as_json(output: &mut Output<'_>, btf: &Btf<'_>, ids: &[u32]) -> Res
     document.begin_object()?;
     document.key("types")?;
     document.begin_array()?;
+    let (pretty, depth) = document.position();
     if ids.is_empty() {
-        let (pretty, depth) = document.position();
         stream::in_order(
             own(btf),
-            |ids, text| json::write(&mut Part::new(text, pretty, depth), btf, ids),
+            |ids, text, full| json::write(&mut Part::new(text, pretty, depth), btf, ids, full),
             |text| Ok(document.append(text)?),
         )?;
     } else {
-        let mut text = Vec::new();
-        json::write(&mut document.part(&mut text), btf, ids.iter().copied());
-        document.append(&text)?;
+        let ids = ids.iter().copied();
+        stream::in_pieces(
+            &mut Vec::new(),
+            |text, full| json::write(&mut Part::new(text, pretty, depth), btf, ids, full),
+            |text| Ok(document.append(text)?),
+        )?;
     }
     document.end_array()?;
     Ok(document.end_object()?)
@@ -67,20 +72,22 @@ pub fn types_as_json(output: &mut Output<'_>, btf: &Btf<'_>, ids: &[u32]) -> Res
 
 /// Writes a line for each type, and one for each of its elements.
 pub fn types_as_text(output: &mut Output<'_>, btf: &Btf<'_>, ids: &[u32]) -> Result<()> {
-    let format = |ids: &mut dyn Iterator<Item = u32>, text: &mut Vec<u8>| {
-        for id in ids {
-            // an id without a type writes nothing; the ids were checked
-            raw_dump::write_type(text, btf, id).unwrap_or_default();
-        }
-    };
     let sink = output.text();
     if ids.is_empty() {
         return stream::in_order(
             own(btf),
-            |mut ids, text| format(&mut ids, text),
+            |ids, text, full| raw_dump::write_types(text, btf, ids, LIMIT, full),
             |text| Ok(sink.pass(text)?),
         );
     }
-    format(&mut ids.iter().copied(), sink.buffer());
-    Ok(sink.settle()?)
+    // the ids were checked
+    stream::in_pieces(
+        &mut Vec::new(),
+        |text, full| raw_dump::write_types(text, btf, ids.iter().copied(), LIMIT, full),
+        // short answers wait for more
+        |text| match text.len() {
+            ..LIMIT => Ok(sink.write_all(text)?),
+            LIMIT.. => Ok(sink.pass(text)?),
+        },
+    )
 }

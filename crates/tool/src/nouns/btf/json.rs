@@ -6,15 +6,25 @@ use btf::raw_dump::label;
 use btf::types::{Composite, Enumerator, Name, Record};
 use btf::{Btf, Type};
 
+use super::stream::{Full, LIMIT, Stop};
 use crate::render::json::part::Part;
 
 /// Writes the types with these ids, each with a comma in front; ids without a type are left out.
-pub fn write(part: &mut Part<'_>, btf: &Btf<'_>, ids: impl IntoIterator<Item = u32>) {
+///
+/// Whenever there are more than [`LIMIT`] bytes, within a type too, `full` gets them.
+pub(super) fn write(
+    part: &mut Part<'_>,
+    btf: &Btf<'_>,
+    ids: impl IntoIterator<Item = u32>,
+    full: &mut Full<'_>,
+) -> Result<(), Stop> {
     for id in ids {
         if let Ok(ty) = btf.type_by_id(id) {
-            write_type(part, id, &ty);
+            write_type(part, id, &ty, full)?;
+            part.settle(LIMIT, full)?;
         }
     }
+    Ok(())
 }
 
 /// Begins the object of a type; the kind is part of a literal.
@@ -25,7 +35,12 @@ macro_rules! head {
     };
 }
 
-fn write_type(part: &mut Part<'_>, id: u32, ty: &Type<'_>) {
+fn write_type(
+    part: &mut Part<'_>,
+    id: u32,
+    ty: &Type<'_>,
+    full: &mut Full<'_>,
+) -> Result<(), Stop> {
     part.piece(",{\"id\":");
     part.uint(id);
     match ty {
@@ -74,19 +89,19 @@ fn write_type(part: &mut Part<'_>, id: u32, ty: &Type<'_>) {
         }
         Type::Struct(t) => {
             head!(part, "STRUCT", t.name());
-            members(part, t);
+            members(part, t, full)?;
         }
         Type::Union(t) => {
             head!(part, "UNION", t.name());
-            members(part, t);
+            members(part, t, full)?;
         }
         Type::Enum(t) => {
             head!(part, "ENUM", t.name());
-            values(part, t, t.is_signed(), t.enumerators());
+            values(part, t, t.is_signed(), t.enumerators(), full)?;
         }
         Type::Enum64(t) => {
             head!(part, "ENUM64", t.name());
-            values(part, t, t.is_signed(), t.enumerators());
+            values(part, t, t.is_signed(), t.enumerators(), full)?;
         }
         Type::Fwd(t) => {
             head!(part, "FWD", t.name());
@@ -107,6 +122,7 @@ fn write_type(part: &mut Part<'_>, id: u32, ty: &Type<'_>) {
             part.uint(t.vlen());
             part.piece(",\"params\":[");
             for param in t.params() {
+                part.settle(LIMIT, full)?;
                 element(part, param.name);
                 type_id(part, param.type_id.0);
                 part.piece("},");
@@ -124,6 +140,7 @@ fn write_type(part: &mut Part<'_>, id: u32, ty: &Type<'_>) {
             size_and_vlen(part, t.size(), t.vlen());
             part.piece(",\"vars\":[");
             for var in t.vars() {
+                part.settle(LIMIT, full)?;
                 part.piece("{\"type_id\":");
                 part.uint(var.type_id.0);
                 part.piece(",\"offset\":");
@@ -164,6 +181,7 @@ fn write_type(part: &mut Part<'_>, id: u32, ty: &Type<'_>) {
         }
     }
     part.piece("}");
+    Ok(())
 }
 
 #[inline]
@@ -193,10 +211,15 @@ fn element(part: &mut Part<'_>, name: Name<'_>) {
 }
 
 #[inline]
-fn members(part: &mut Part<'_>, composite: &Composite<'_>) {
+fn members(
+    part: &mut Part<'_>,
+    composite: &Composite<'_>,
+    full: &mut Full<'_>,
+) -> Result<(), Stop> {
     size_and_vlen(part, composite.size(), composite.vlen());
     part.piece(",\"members\":[");
     for member in composite.members() {
+        part.settle(LIMIT, full)?;
         element(part, member.name);
         type_id(part, member.type_id.0);
         part.piece(",\"bits_offset\":");
@@ -208,6 +231,7 @@ fn members(part: &mut Part<'_>, composite: &Composite<'_>) {
         part.piece("},");
     }
     part.close_array();
+    Ok(())
 }
 
 #[inline]
@@ -216,16 +240,19 @@ fn values<'a>(
     record: &Record<'a>,
     signed: bool,
     enumerators: impl Iterator<Item = Enumerator<'a>>,
-) {
+    full: &mut Full<'_>,
+) -> Result<(), Stop> {
     part.piece(",\"encoding\":");
     word(part, label::enum_encoding(signed));
     size_and_vlen(part, record.size_or_type(), record.vlen());
     part.piece(",\"values\":[");
     for enumerator in enumerators {
+        part.settle(LIMIT, full)?;
         element(part, enumerator.name);
         part.piece(",\"val\":");
         part.wide(enumerator.value);
         part.piece("},");
     }
     part.close_array();
+    Ok(())
 }

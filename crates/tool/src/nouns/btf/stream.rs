@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// How many types make a block: 30 KiB of text, more or less.
 const BLOCK: u32 = 256;
@@ -13,14 +13,49 @@ const BLOCK: u32 = 256;
 const FEW: u32 = 32 * BLOCK;
 /// How many blocks may wait for their turn in each thread.
 const AHEAD: usize = 8;
+/// A text of more bytes than this is handed on in pieces.
+pub(super) const LIMIT: usize = 512 * 1024;
+
+/// No larger buffer is kept: one line more than [`LIMIT`], and room to grow.
+const KEPT: usize = 2 * LIMIT;
+
+/// Takes what a formatter has when that is more than [`LIMIT`] bytes.
+pub(super) type Full<'f> = dyn FnMut(&[u8]) -> std::result::Result<(), Stop> + 'f;
+/// What a formatter returns.
+pub(super) type Formatted = std::result::Result<(), Stop>;
+
+/// Why a formatter is to go no further.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The text is too long to be kept until its turn comes.
+    TooLong,
+    /// The text could not be handed on.
+    Failed(Failure),
+}
+
+/// Hands texts on in pieces: calls `format` with a buffer and with what takes the full one.
+pub(super) fn in_pieces(
+    text: &mut Vec<u8>,
+    format: impl FnOnce(&mut Vec<u8>, &mut Full<'_>) -> Formatted,
+    mut each: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    text.clear();
+    let mut full = |piece: &[u8]| each(piece).map_err(Stop::Failed);
+    match format(text, &mut full) {
+        Err(Stop::Failed(failure)) => Err(failure),
+        // nobody but `full` says that it stops
+        Ok(()) | Err(Stop::TooLong) => each(text),
+    }
+}
 
 /// Calls `format` for every block of `ids`, and `each` for the texts in order.
 ///
 /// Blocks are formatted by whoever is free, so at most a few of them are in memory, however
-/// slowly `each` takes them.
+/// slowly `each` takes them. A text that turns out to be too long to wait is thrown away, and
+/// made again when its turn comes, in pieces.
 pub(super) fn in_order(
     ids: Range<u32>,
-    format: impl Fn(Range<u32>, &mut Vec<u8>) + Sync,
+    format: impl Fn(Range<u32>, &mut Vec<u8>, &mut Full<'_>) -> Formatted + Sync,
     mut each: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let blocks = Blocks {
@@ -31,9 +66,11 @@ pub(super) fn in_order(
     if blocks.ids.len() < FEW as usize || !has_two_cpus() {
         let mut text = fresh();
         for n in 0..count {
-            text.clear();
-            format(blocks.get(n), &mut text);
-            each(&text)?;
+            in_pieces(
+                &mut text,
+                |text, full| format(blocks.get(n), text, full),
+                &mut each,
+            )?;
         }
         return Ok(());
     }
@@ -53,8 +90,21 @@ pub(super) fn in_order(
             spare: Vec::new(),
         };
         for n in 0..count {
-            let text = merge.next(n, blocks, format);
-            each(&text)?;
+            let text = match merge.next(n, blocks, format) {
+                Some(text) => {
+                    each(&text)?;
+                    text
+                }
+                None => {
+                    let mut text = merge.buffer();
+                    in_pieces(
+                        &mut text,
+                        |text, full| format(blocks.get(n), text, full),
+                        &mut each,
+                    )?;
+                    text
+                }
+            };
             merge.reuse(text);
         }
         Ok(())
@@ -88,25 +138,35 @@ impl Blocks {
     }
 }
 
-type Numbered = (u32, Vec<u8>);
+/// A block and its text, if that may be kept.
+type Numbered = (u32, Option<Vec<u8>>);
 
 /// A buffer that need not grow for most blocks.
 fn fresh() -> Vec<u8> {
     Vec::with_capacity(64 * 1024)
 }
 
+/// The text of a block whose turn has not come, unless it is too long.
+fn ahead(
+    ids: Range<u32>,
+    mut text: Vec<u8>,
+    format: &impl Fn(Range<u32>, &mut Vec<u8>, &mut Full<'_>) -> Formatted,
+) -> Option<Vec<u8>> {
+    text.clear();
+    format(ids, &mut text, &mut |_| Err(Stop::TooLong)).ok()?;
+    (text.capacity() <= KEPT).then_some(text)
+}
+
 /// The other thread: formats until there is nothing left, or nobody listens.
 fn help(
     blocks: &Blocks,
-    format: &(impl Fn(Range<u32>, &mut Vec<u8>) + Sync),
+    format: &(impl Fn(Range<u32>, &mut Vec<u8>, &mut Full<'_>) -> Formatted + Sync),
     spare: &Receiver<Vec<u8>>,
     done: &SyncSender<Numbered>,
 ) {
     while let Some(n) = blocks.take() {
-        let mut text = spare.try_recv().unwrap_or_else(|_| fresh());
-        text.clear();
-        format(blocks.get(n), &mut text);
-        if done.send((n, text)).is_err() {
+        let text = spare.try_recv().unwrap_or_else(|_| fresh());
+        if done.send((n, ahead(blocks.get(n), text, format))).is_err() {
             return;
         }
     }
@@ -117,12 +177,12 @@ struct Merge {
     finished: Receiver<Numbered>,
     give_back: Sender<Vec<u8>>,
     /// Texts that came before their turn.
-    early: BTreeMap<u32, Vec<u8>>,
+    early: BTreeMap<u32, Option<Vec<u8>>>,
     spare: Vec<Vec<u8>>,
 }
 
 impl Merge {
-    /// The text of block `n`.
+    /// The text of block `n`; `None` when it is still to be made.
     ///
     /// While it is not there other blocks are formatted. This never waits: on a busy machine the
     /// other thread may not run for long, and then its block is formatted here too.
@@ -130,8 +190,8 @@ impl Merge {
         &mut self,
         n: u32,
         blocks: &Blocks,
-        format: &impl Fn(Range<u32>, &mut Vec<u8>),
-    ) -> Vec<u8> {
+        format: &impl Fn(Range<u32>, &mut Vec<u8>, &mut Full<'_>) -> Formatted,
+    ) -> Option<Vec<u8>> {
         loop {
             if let Some(text) = self.early.remove(&n) {
                 return text;
@@ -139,7 +199,7 @@ impl Merge {
             // only as many as are needed: taking one lets the other thread go on
             match self.finished.try_recv() {
                 Ok((at, text)) if at < n => {
-                    self.reuse(text);
+                    self.reuse(text.unwrap_or_default());
                     continue;
                 }
                 Ok((at, text)) => {
@@ -148,22 +208,28 @@ impl Merge {
                 }
                 Err(_) => {}
             }
-            let own = if self.early.len() < AHEAD {
-                blocks.take().unwrap_or(n)
-            } else {
-                n
-            };
-            let mut text = self.spare.pop().unwrap_or_else(fresh);
-            text.clear();
-            format(blocks.get(own), &mut text);
-            if own == n {
-                return text;
+            if self.early.len() >= AHEAD {
+                return None;
             }
-            self.early.insert(own, text);
+            match blocks.take() {
+                Some(own) if own != n => {
+                    let text = self.buffer();
+                    self.early.insert(own, ahead(blocks.get(own), text, format));
+                }
+                _ => return None,
+            }
         }
     }
 
+    fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_else(fresh)
+    }
+
+    /// Keeps a buffer for later, unless a long text made it large.
     fn reuse(&mut self, text: Vec<u8>) {
+        if text.capacity() == 0 || text.capacity() > KEPT {
+            return;
+        }
         if self.spare.len() < AHEAD {
             self.spare.push(text);
         } else {
@@ -178,15 +244,16 @@ mod tests {
     use super::*;
     use crate::failure::Failure;
 
-    fn write(ids: Range<u32>, text: &mut Vec<u8>) {
+    fn write(ids: Range<u32>, text: &mut Vec<u8>, _: &mut Full<'_>) -> Formatted {
         for id in ids {
             text.extend_from_slice(&id.to_ne_bytes());
         }
+        Ok(())
     }
 
     fn all(ids: Range<u32>) -> Vec<u8> {
         let mut text = Vec::new();
-        write(ids, &mut text);
+        write(ids, &mut text, &mut |_| Ok(())).unwrap();
         text
     }
 
@@ -216,5 +283,36 @@ mod tests {
         });
         assert_eq!(result.unwrap_err().status(), 7);
         assert_eq!(calls, 3);
+    }
+
+    #[test]
+    fn long_texts_come_in_pieces() {
+        // one id in a thousand has a long text
+        let long = |id: u32| if id % 1000 == 7 { LIMIT * 3 } else { 4 };
+        let format = |ids: Range<u32>, text: &mut Vec<u8>, full: &mut Full<'_>| {
+            for id in ids {
+                for byte in id.to_ne_bytes().into_iter().cycle().take(long(id)) {
+                    text.push(byte);
+                    if text.len() >= LIMIT {
+                        full(text)?;
+                        text.clear();
+                    }
+                }
+            }
+            Ok(())
+        };
+        for ids in [0..FEW - 1, 0..FEW + 1000] {
+            let mut at = ids.clone().flat_map(|id| {
+                let bytes = id.to_ne_bytes().into_iter();
+                bytes.cycle().take(long(id))
+            });
+            in_order(ids, format, |text| {
+                assert!(text.len() <= LIMIT, "{}", text.len());
+                assert!(text.iter().all(|byte| at.next() == Some(*byte)));
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(at.next(), None);
+        }
     }
 }

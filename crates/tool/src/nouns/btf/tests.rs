@@ -275,6 +275,67 @@ fn many_types_keep_their_order() {
     assert!(shown.iter().zip(1..).all(|(ty, id)| ty["id"] == json!(id)));
 }
 
+/// Counts bytes and sees that none of the writes is long.
+struct Pieces<'n>(&'n mut usize);
+
+impl std::io::Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        assert!(bytes.len() < 2 * super::stream::LIMIT, "{}", bytes.len());
+        *self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn members_that_share_a_long_name_are_written_in_pieces() {
+    let mut blob = Blob::new();
+    blob.add(&[b'n'; 4000], 1, 0, 4, &[32]);
+    let members: Vec<u32> = (0..2000).flat_map(|at| [1, 1, at * 32]).collect();
+    for _ in 0..2 {
+        blob.add(b"s", 4, 2000, 8000, &members);
+    }
+    let bytes = blob.bytes(u32::to_le_bytes);
+    let btf = Btf::parse(bytes.as_slice()).unwrap();
+    for ids in [&[][..], &[1, 2, 3]] {
+        let text = as_text(&btf, ids);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4003);
+        assert!(lines[4002].ends_with(" type_id=1 bits_offset=63968"));
+        let compact = types(&as_json(&btf, ids));
+        assert_eq!(compact.len(), 3);
+        for ty in &compact[1..] {
+            let members = ty["members"].as_array().unwrap();
+            assert_eq!(members.len(), 2000);
+            assert_eq!(members[1999]["bits_offset"], 63968);
+        }
+        let pretty = show(Format::Pretty, |output| {
+            types_as_json(output, &btf, ids).unwrap();
+        });
+        assert_eq!(types(&pretty), compact);
+        // the layout is that of the whole document
+        let members = pretty
+            .lines()
+            .filter(|line| *line == "                    \"type_id\": 1,");
+        assert_eq!(members.count(), 4000);
+        for format in [Format::Text, Format::Json, Format::Pretty] {
+            let (mut total, mut errors) = (0, Vec::new());
+            {
+                let mut output = Output::new(format, Pieces(&mut total), &mut errors);
+                match format {
+                    Format::Text => types_as_text(&mut output, &btf, ids).unwrap(),
+                    _ => types_as_json(&mut output, &btf, ids).unwrap(),
+                }
+                output.finish().unwrap();
+            }
+            assert!(total > 4000 * 4000);
+        }
+    }
+}
+
 #[test]
 fn objects_are_listed_as_bpftool_does() {
     let text = |view: &BtfView| {

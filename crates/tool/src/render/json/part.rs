@@ -60,6 +60,29 @@ impl<'o> Part<'o> {
         Self { out, pretty, depth }
     }
 
+    /// Hands on what there is when that is `limit` bytes or more, but for the last byte, which
+    /// tells how to go on.
+    ///
+    /// To be called now and then: strings of a few bytes in the input may be long in the output.
+    #[inline]
+    pub fn settle<E>(
+        &mut self,
+        limit: usize,
+        full: &mut (impl FnMut(&[u8]) -> Result<(), E> + ?Sized),
+    ) -> Result<(), E> {
+        if self.out.len() <= limit {
+            return Ok(());
+        }
+        let Some((last, finished)) = self.out.split_last() else {
+            return Ok(());
+        };
+        full(finished)?;
+        let last = *last;
+        self.out.clear();
+        self.out.push(last);
+        Ok(())
+    }
+
     /// Writes what stands between two values. `compact` has no blanks, and strings in it stand
     /// after a colon or are keys.
     #[inline]
