@@ -288,11 +288,11 @@ impl<'a> Btf<'a> {
             ];
             self.types()
                 .find_map(|(_, ty)| match ty {
-                    Type::Int(int) if LONGS.contains(&int.name().or_empty()) => match int.size() {
-                        4 => Some(4),
-                        8 => Some(8),
-                        _ => None,
-                    },
+                    Type::Int(int) if LONGS.iter().any(|long| int.name().is(long)) => {
+                        u8::try_from(int.size())
+                            .ok()
+                            .filter(|size| matches!(size, 4 | 8))
+                    }
                     _ => None,
                 })
                 .unwrap_or(8)

@@ -9,12 +9,17 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::raw::cursor::word;
+use crate::raw::strings;
 use crate::{Btf, Kind, TypeId};
 
 /// Blobs with fewer types than this are indexed at the first look-up.
 const SMALL: usize = 512;
 /// Neighbours compared before the whole blob is checked for being sorted.
 const SAMPLES: usize = 16;
+/// Bytes of names compared to see whether they are sorted.
+const COMPARED: usize = 256;
+/// Bytes of names that are hashed; a multiple of 8.
+const HASHED: usize = 64;
 /// End of a chain.
 const END: u32 = u32::MAX;
 
@@ -96,7 +101,10 @@ impl Btf<'_> {
                 match index.unwrap_or_else(|| names.index.get_or_init(|| self.build_index())) {
                     Index::Sorted { first } => {
                         let own = self.offsets().len() - 1;
-                        let at = partition(*first, own, |at| self.own_name(at) < name);
+                        let enough = name.len() + 1;
+                        let at = partition(*first, own, |at| {
+                            strings::first_of(self.own_tail(at), enough) < name
+                        });
                         Walk::Sorted { at }
                     }
                     Index::Hashed(chains) => Walk::Chain {
@@ -113,11 +121,12 @@ impl Btf<'_> {
         }
     }
 
-    /// Name of the own type at `position`; empty without one.
-    fn own_name(&self, position: usize) -> &[u8] {
+    /// The strings from the name of the own type at `position` on; empty without one. Finding
+    /// the ends of names that all share one long string would be slow.
+    fn own_tail(&self, position: usize) -> &[u8] {
         match self.own_name_off(position) {
             0 => b"",
-            off => self.str_at(off).unwrap_or_default(),
+            off => self.str_tail(off).unwrap_or_default(),
         }
     }
 
@@ -158,21 +167,27 @@ impl Btf<'_> {
     fn sorted_from(&self) -> Option<usize> {
         let own = self.offsets().len() - 1;
         let step = (own / SAMPLES).max(1);
-        let in_order = |at: usize| self.own_name(at) <= self.own_name(at + 1);
+        let start = |at: usize| strings::first_of(self.own_tail(at), COMPARED);
+        let in_order = |at: usize| start(at) <= start(at + 1);
         if !(0..own.saturating_sub(1)).step_by(step).all(in_order) {
             return None;
         }
-        let mut last: &[u8] = b"";
+        let (mut last, mut last_off): (&[u8], _) = (b"", 0);
         let mut first = own;
         for at in 0..own {
-            let name = self.own_name(at);
-            if name < last {
+            let off = self.own_name_off(at);
+            if off == last_off {
+                continue;
+            }
+            let name = start(at);
+            // long names may differ behind what was compared
+            if name < last || name == last && name.len() == COMPARED {
                 return None;
             }
             if last.is_empty() && !name.is_empty() {
                 first = at;
             }
-            last = name;
+            (last, last_off) = (name, off);
         }
         Some(first)
     }
@@ -222,7 +237,8 @@ impl Matches<'_> {
             Walk::Sorted { at } => {
                 let found = *at;
                 *at += 1;
-                let there = found < btf.offsets().len() - 1 && btf.own_name(found) == self.name;
+                let there = found < btf.offsets().len() - 1
+                    && strings::starts_as(btf.own_tail(found), self.name);
                 there.then_some(found)
             }
             Walk::Chain { next, at } => loop {
@@ -231,7 +247,7 @@ impl Matches<'_> {
                 }
                 let found = *at as usize;
                 *at = next.get(found).copied().unwrap_or(END);
-                if btf.own_name(found) == self.name {
+                if strings::starts_as(btf.own_tail(found), self.name) {
                     return Some(found);
                 }
             },
@@ -331,21 +347,14 @@ impl<'q> Batch<'q> {
             let name = name_tail(btf, own, first_own, off);
             let (word, bit) = head_bit(name);
             if self.heads.get(word).is_some_and(|word| word & bit != 0) {
-                self.compare(btf, TypeId(id), off, name, answers);
+                self.compare(btf, TypeId(id), name, answers);
             }
         }
     }
 
     /// Answers the open queries that a type answers; `name` starts with its name.
     #[cold]
-    fn compare(
-        &self,
-        btf: &Btf<'_>,
-        id: TypeId,
-        off: u32,
-        name: &[u8],
-        answers: &mut [Option<TypeId>],
-    ) {
+    fn compare(&self, btf: &Btf<'_>, id: TypeId, name: &[u8], answers: &mut [Option<TypeId>]) {
         let hash = hash(name);
         let first = self.by_hash.partition_point(|(other, _)| *other < hash);
         let same = self
@@ -359,7 +368,7 @@ impl<'q> Batch<'q> {
             else {
                 continue;
             };
-            if answer.is_none() && btf.str_at(off) == Ok(wanted) && btf.has_kind(id, *kind) {
+            if answer.is_none() && strings::starts_as(name, wanted) && btf.has_kind(id, *kind) {
                 *answer = Some(id);
             }
         }
@@ -410,8 +419,9 @@ fn head_bit(name: &[u8]) -> (usize, u64) {
     ((hash >> 6) as usize, 1 << (hash & 63))
 }
 
-/// Hash of the bytes up to NUL, or all of them. Eight at a time; not keyed, because a bucket
-/// that a hostile blob fills costs no more than a search without index.
+/// Hash of the bytes up to NUL, or all of them, but no more than [`HASHED`]: names may share one
+/// long string. Eight at a time; not keyed, because a bucket that a hostile blob fills costs no
+/// more than a search without index.
 #[inline]
 #[expect(
     clippy::cast_possible_truncation,
@@ -419,14 +429,15 @@ fn head_bit(name: &[u8]) -> (usize, u64) {
 )]
 fn hash(mut bytes: &[u8]) -> usize {
     let mut hash = 0u64;
-    loop {
+    for _ in 0..HASHED / 8 {
         let (word, last) = head(bytes);
         hash = (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
         if last {
-            return (hash ^ hash >> 32) as usize;
+            break;
         }
         bytes = bytes.get(8..).unwrap_or_default();
     }
+    (hash ^ hash >> 32) as usize
 }
 
 #[cfg(test)]

@@ -71,7 +71,14 @@ impl<'a> Name<'a> {
 
     /// Whether there is no name, or an empty one.
     pub fn is_empty(self) -> bool {
-        self.offset == 0 || self.or_empty().is_empty()
+        self.is(b"")
+    }
+
+    /// Whether the name is `text`: without looking for the end of a longer name. No name and one
+    /// with a wrong offset count as empty.
+    #[inline]
+    pub fn is(self, text: &[u8]) -> bool {
+        strings::starts_as(self.tail().unwrap_or_default(), text)
     }
 
     /// The bytes; empty when there is no name.

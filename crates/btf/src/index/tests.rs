@@ -14,6 +14,74 @@ fn hash_ends_at_nul_or_at_the_end() {
 }
 
 #[test]
+fn hash_of_long_names_is_that_of_their_first_bytes() {
+    for len in 60..80 {
+        let name = vec![b'x'; len];
+        let more = [&name[..], b"\0and more"].concat();
+        assert_eq!(hash(&name), hash(&more), "{len}");
+        let same = hash(&name) == hash(&[&name[..], b"y"].concat());
+        assert_eq!(same, len >= HASHED, "{len}");
+    }
+}
+
+#[test]
+fn find_when_long_names_differ_late() {
+    let long = "n".repeat(COMPARED);
+    // in order, but that shows only behind what is compared
+    for order in [0, 1] {
+        let blob = typedefs(1000, |n| format!("{long}{:05}", n ^ order));
+        let names = ["00000", "00001", "00500", "00999", "01000", "", "0"];
+        let names = names.map(|end| format!("{long}{end}").into_bytes());
+        let mut names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        names.extend([&b"n"[..], &long.as_bytes()[1..]]);
+        check(&blob, &names);
+    }
+    // one of them only: then the order is known
+    let blob = typedefs(1000, |n| match n {
+        999 => long.clone(),
+        n => format!("a{n:05}"),
+    });
+    check(
+        &blob,
+        &[b"a00000", b"a00998", long.as_bytes(), &[b'n'; 300]],
+    );
+    assert!(matches!(
+        Btf::parse(&blob).unwrap().build_index(),
+        Index::Sorted { first: 0 }
+    ));
+}
+
+#[test]
+fn find_when_all_names_share_one_long_string_then_soon() {
+    const LONG: usize = 2 << 20;
+    let mut blob = Blob::new(Endian::Little);
+    let at = blob.str(&vec![b'a'; LONG]);
+    for n in 0..20_000 {
+        // the same name, then names that are ends of it
+        let off = at + n / 10_000 * n;
+        blob.word(off).word(1 << 24).word(4).word(32);
+    }
+    blob.record(b"array", 3, 0, 0, &[1, 1, 4]);
+    let bytes = blob.build();
+    let btf = Btf::parse(&bytes).unwrap();
+    let start = std::time::Instant::now();
+    for _ in 0..3 {
+        assert_eq!(btf.find_by_name(b"aaaa").next(), None);
+        assert_eq!(btf.find_by_name(b"array").next(), Some(TypeId(20_001)));
+    }
+    let queries: [(&[u8], Option<Kind>); 2] = [(b"aaaa", None), (b"array", None)];
+    let fresh = Btf::parse(&bytes).unwrap();
+    assert_eq!(fresh.find_many(&queries), [None, Some(TypeId(20_001))]);
+    assert_eq!(btf.pointer_size(), 8);
+    for _ in 0..20_000 {
+        assert!(!crate::value::decode(&btf, 20_001, &[0; 16]).is_incomplete());
+    }
+    // looking for the ends would take 40 GB of reading for each
+    let took = start.elapsed();
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
 fn partition_is_the_first_not_before() {
     let sorted = [1, 3, 3, 5];
     for (wanted, at) in [(0, 0), (1, 0), (2, 1), (3, 1), (4, 3), (6, 4)] {

@@ -9,6 +9,24 @@ pub(crate) fn at(section: &[u8], off: usize) -> Option<&[u8]> {
     tail.get(..memchr::memchr(0, tail)?)
 }
 
+/// Whether `name` stands at the start of `tail`, as a whole: NUL or the end comes after it.
+/// A `name` with NUL in it stands nowhere.
+#[inline]
+pub(crate) fn starts_as(tail: &[u8], name: &[u8]) -> bool {
+    tail.strip_prefix(name)
+        .is_some_and(|rest| matches!(rest.first(), None | Some(0)))
+        && !name.contains(&0)
+}
+
+/// Up to NUL, the end or `limit` bytes, whichever comes first.
+#[inline]
+pub(crate) fn first_of(tail: &[u8], limit: usize) -> &[u8] {
+    let tail = tail.get(..limit).unwrap_or(tail);
+    memchr::memchr(0, tail)
+        .and_then(|end| tail.get(..end))
+        .unwrap_or(tail)
+}
+
 /// Whether a byte may go to a terminal as it is, whatever stands around it.
 #[inline]
 const fn plain(b: u8) -> bool {
@@ -73,6 +91,27 @@ mod tests {
         assert_eq!(at(section, 5), Some(&b""[..]));
         assert_eq!(at(section, 6), None);
         assert_eq!(at(b"abc", 0), None);
+    }
+
+    #[test]
+    fn names_are_compared_without_their_end() {
+        for (tail, name, same) in [
+            (&b"int\0x"[..], &b"int"[..], true),
+            (b"int", b"int", true),
+            (b"in\0t", b"int", false),
+            (b"inte\0", b"int", false),
+            (b"\0int", b"", true),
+            (b"", b"", true),
+            (b"int\0", b"", false),
+            (b"a\0b\0", b"a\0b", false),
+        ] {
+            assert_eq!(starts_as(tail, name), same, "{tail:?} {name:?}");
+        }
+        assert_eq!(first_of(b"abc\0d", 2), b"ab");
+        assert_eq!(first_of(b"abc\0d", 4), b"abc");
+        assert_eq!(first_of(b"abc\0d", 9), b"abc");
+        assert_eq!(first_of(b"abc", 9), b"abc");
+        assert_eq!(first_of(b"", 9), b"");
     }
 
     #[test]

@@ -340,7 +340,7 @@ impl<'a> Decoder<'a> {
         let Ok((_, Type::Int(int))) = self.btf.strip_modifiers(elem) else {
             return None;
         };
-        if int.size() != 1 || int.encoding() != encoding::CHAR && int.name().or_empty() != b"char" {
+        if int.size() != 1 || int.encoding() != encoding::CHAR && !int.name().is(b"char") {
             return None;
         }
         let end = bytes.iter().position(|b| !(0x20..0x7f).contains(b))?;
