@@ -15,7 +15,10 @@ mod object;
 mod prog;
 #[path = "kernel_cmds/support.rs"]
 mod support;
+#[path = "kernel_cmds/token.rs"]
+mod token;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,6 +26,16 @@ use rbpftool_tests::{Private, Suite};
 use support::Bench;
 
 fn main() -> ExitCode {
+    if let Some(result) = token::inside() {
+        return match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                let mut stderr = std::io::stderr();
+                drop(writeln!(stderr, "{e:#}"));
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut suite = Suite::new("kernel_cmds").serial();
     let private = match Private::enter() {
         Ok(private) => Arc::new(private),
@@ -41,5 +54,6 @@ fn main() -> ExitCode {
     object::add(&mut bench);
     attach::add(&mut bench);
     link::add(&mut bench);
+    token::add(&mut bench);
     bench.suite.run()
 }

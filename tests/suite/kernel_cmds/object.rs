@@ -4,13 +4,13 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bpfsys::cmd::{BtfLoad, MapCreate, ObjGet, ObjPin, TokenCreate};
+use bpfsys::cmd::{BtfLoad, MapCreate, ObjGet, ObjPin};
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{AnyFd, BtfFd, BtfId, ErrorKind, LinkFd, MapFd, MapType, ProgFd, ProgType};
 use rbpftool_tests::forge::BtfForge;
 use rbpftool_tests::state::progs::simple_of;
 use rbpftool_tests::state::types::Types;
-use rbpftool_tests::{Private, ensure_eq, skip};
+use rbpftool_tests::{Private, ensure_eq};
 
 use crate::support::{Bench, refused};
 
@@ -21,7 +21,6 @@ pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("btf_load", btf_load, btf_load_errors);
     bench.cmd("btf_get_fd_by_id", btf_by_id, btf_by_id_errors);
     bench.cmd("btf_get_next_id", btf_next_id, btf_next_id_ends);
-    bench.cmd("token_create", token, token_errors);
 }
 
 fn pin(private: &Private) -> Result<()> {
@@ -209,35 +208,4 @@ fn btf_next_id_ends(_: &Private) -> Result<()> {
     while ids.next().transpose()?.is_some() {}
     ensure!(ids.next().is_none(), "the walk went on after its end");
     Ok(())
-}
-
-fn token(private: &Private) -> Result<()> {
-    let root = File::open(private.bpffs()).context("open the bpffs")?;
-    match TokenCreate::new(&root).run() {
-        Ok(token) => {
-            token.info()?;
-            Ok(())
-        }
-        Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::Invalid) => {
-            Err(skip(format!(
-                "TOKEN_CREATE needs a bpffs delegated to a user namespace; here it answers as it \
-                 should: {e}"
-            )))
-        }
-        Err(e) => Err(e.into()),
-    }
-}
-
-fn token_errors(private: &Private) -> Result<()> {
-    let file = File::open("/proc/self/status").context("open a file")?;
-    ensure!(
-        TokenCreate::new(&file).run().is_err(),
-        "a token of a plain file"
-    );
-    let root = File::open(private.bpffs()).context("open the bpffs")?;
-    refused(
-        "an unknown flag",
-        TokenCreate::new(&root).flags(1).run(),
-        ErrorKind::Invalid,
-    )
 }
