@@ -1,7 +1,8 @@
 //! The walk over a type and bytes at once.
 
 use super::bits::extract;
-use super::{Bits, Composite, EnumValue, Field, Value};
+use super::visitor::Builder;
+use super::{Bits, EnumValue, Group, Value, Visitor};
 use crate::types::{self, Array, Datasec, Enumerator, Int, Ref, Type, encoding};
 use crate::{Btf, BtfError, TypeId};
 
@@ -22,19 +23,41 @@ pub(super) const fn node_limit(bytes: usize) -> usize {
 /// Never fails as a whole: what cannot be read is a node that says so, next to what can
 /// ([`Value::Truncated`], [`Value::Invalid`], [`Value::Opaque`]). Bytes beyond the type's size
 /// are left alone. The number of nodes is bounded by the number of bytes, whatever the type
-/// says: 4 per byte, 12 more for each of the first 4096, and 1024.
+/// says: 4 per byte, 12 more for each of the first 4096, and 1024. A tree for large arrays of
+/// small numbers takes tens of bytes per byte; [`visit`] needs no memory for them.
 pub fn decode<'a>(btf: &'a Btf<'_>, id: impl Into<TypeId>, bytes: &'a [u8]) -> Value<'a> {
-    Decoder {
-        btf,
-        nodes_left: node_limit(bytes.len()),
-    }
-    .value(id.into(), bytes, 0, 0)
+    let mut tree = Builder::new();
+    let Ok(()) = visit(btf, id, bytes, &mut tree);
+    tree.finish()
 }
 
-struct Decoder<'a> {
+/// Reads `bytes` as [`decode`] does, with the same bounds, and hands the parts to `visitor` in
+/// order, without making a tree of them.
+///
+/// # Errors
+/// The first error of `visitor`.
+pub fn visit<'a, V: Visitor<'a>>(
+    btf: &'a Btf<'_>,
+    id: impl Into<TypeId>,
+    bytes: &'a [u8],
+    visitor: &mut V,
+) -> Result<(), V::Error> {
+    let mut decoder = Decoder {
+        btf,
+        nodes_left: node_limit(bytes.len()),
+        visitor,
+    };
+    decoder.value(id.into(), bytes, 0, 0).map(drop)
+}
+
+struct Decoder<'a, 'v, V> {
     btf: &'a Btf<'a>,
     nodes_left: usize,
+    visitor: &'v mut V,
 }
+
+/// Whether a value was left out, and those after it are to be.
+type Omitted = bool;
 
 fn invalid(error: BtfError, bytes: &[u8]) -> Value<'_> {
     Value::Invalid {
@@ -43,39 +66,56 @@ fn invalid(error: BtfError, bytes: &[u8]) -> Value<'_> {
     }
 }
 
-impl<'a> Decoder<'a> {
+impl<'a, V: Visitor<'a>> Decoder<'a, '_, V> {
+    /// Hands on a value without parts.
+    #[inline]
+    fn leaf(&mut self, value: Value<'a>) -> Result<Omitted, V::Error> {
+        let omitted = matches!(value, Value::Omitted);
+        self.visitor.leaf(value).map(|()| omitted)
+    }
+
     /// The value at bit `shift` (below 8) of `bytes`.
-    fn value(&mut self, id: TypeId, bytes: &'a [u8], shift: u32, depth: u32) -> Value<'a> {
+    fn value(
+        &mut self,
+        id: TypeId,
+        bytes: &'a [u8],
+        shift: u32,
+        depth: u32,
+    ) -> Result<Omitted, V::Error> {
         if self.nodes_left == 0 {
-            return Value::Omitted;
+            return self.leaf(Value::Omitted);
         }
         self.nodes_left -= 1;
         let (id, ty) = match self.btf.resolve(id) {
             Ok(found) => found,
-            Err(error) => return invalid(error, bytes),
+            Err(error) => return self.leaf(invalid(error, bytes)),
         };
         if depth > MAX_NESTING {
-            return invalid(BtfError::TooDeep { id }, bytes);
+            return self.leaf(invalid(BtfError::TooDeep { id }, bytes));
         }
-        match ty {
+        let leaf = match ty {
+            Type::Array(array) => return self.array(array, bytes, depth),
+            Type::Struct(s) | Type::Union(s) => return self.composite(id, s, bytes, depth),
+            Type::Datasec(section) => return self.datasec(section, bytes, depth),
+            Type::Var(var) => {
+                let group = Group::Var { name: var.name() };
+                self.visitor.begin(group, 1)?;
+                self.value(var.type_id(), bytes, 0, depth + 1)?;
+                self.visitor.end(group)?;
+                return Ok(false);
+            }
             Type::Int(int) => self.int(id, int, bytes, shift),
             Type::Ptr(ptr) => self.ptr(ptr, bytes),
-            Type::Array(array) => self.array(array, bytes, depth),
-            Type::Struct(s) | Type::Union(s) => self.composite(id, s, bytes, depth),
             Type::Enum(e) => self.enumeration(e.size(), e.is_signed(), e.enumerators(), bytes),
             Type::Enum64(e) => self.enumeration(e.size(), e.is_signed(), e.enumerators(), bytes),
             Type::Float(float) => self.float(float.size(), bytes),
-            Type::Var(var) => Value::Var {
-                name: var.name(),
-                value: Box::new(self.value(var.type_id(), bytes, 0, depth + 1)),
-            },
-            Type::Datasec(section) => self.datasec(section, bytes, depth),
             other => Value::Opaque {
                 kind: other.kind(),
                 type_id: id,
                 bytes,
             },
-        }
+        };
+        self.leaf(leaf)
     }
 
     /// The first `size` bytes as an unsigned number, for the sizes that machines have.
@@ -250,89 +290,91 @@ impl<'a> Decoder<'a> {
         ty: types::Composite<'a>,
         bytes: &'a [u8],
         depth: u32,
-    ) -> Value<'a> {
+    ) -> Result<Omitted, V::Error> {
         let bytes = clip(bytes, u64::from(ty.size()));
-        let mut members = Vec::with_capacity(self.room(ty.vlen()));
-        for member in ty.members() {
-            let value = if self.nodes_left == 0 {
-                Value::Omitted
-            } else if member.bitfield_size != 0 {
-                let offset = u64::from(member.bit_offset);
-                self.bit_field(member.type_id, bytes, offset, member.bitfield_size)
-            } else {
-                let (offset, shift) = (member.bit_offset / 8, member.bit_offset % 8);
-                self.value(member.type_id, from(bytes, offset), shift, depth + 1)
-            };
-            let end = matches!(value, Value::Omitted);
-            members.push(Field {
-                name: member.name,
-                value,
-            });
-            if end {
-                break;
-            }
-        }
-        Value::Struct(Composite {
+        let group = Group::Struct {
             type_id: id,
             is_union: ty.is_union(),
-            members,
-        })
-    }
-
-    fn datasec(&mut self, ty: Datasec<'a>, bytes: &'a [u8], depth: u32) -> Value<'a> {
-        let mut vars = Vec::with_capacity(self.room(ty.vlen()));
-        for var in ty.vars() {
-            let own = clip(from(bytes, var.offset), u64::from(var.size));
-            let value = self.value(var.type_id, own, 0, depth + 1);
-            let end = matches!(value, Value::Omitted);
-            vars.push(value);
+        };
+        self.visitor.begin(group, self.room(ty.vlen()))?;
+        for member in ty.members() {
+            self.visitor.member(member.name)?;
+            let end = if self.nodes_left == 0 {
+                self.leaf(Value::Omitted)?
+            } else if member.bitfield_size != 0 {
+                let offset = u64::from(member.bit_offset);
+                let bits = self.bit_field(member.type_id, bytes, offset, member.bitfield_size);
+                self.leaf(bits)?
+            } else {
+                let (offset, shift) = (member.bit_offset / 8, member.bit_offset % 8);
+                self.value(member.type_id, from(bytes, offset), shift, depth + 1)?
+            };
             if end {
                 break;
             }
         }
-        Value::Datasec {
-            name: ty.name(),
-            vars,
-        }
+        self.visitor.end(group)?;
+        Ok(false)
     }
 
-    fn array(&mut self, ty: Array<'a>, bytes: &'a [u8], depth: u32) -> Value<'a> {
+    fn datasec(
+        &mut self,
+        ty: Datasec<'a>,
+        bytes: &'a [u8],
+        depth: u32,
+    ) -> Result<Omitted, V::Error> {
+        let group = Group::Datasec { name: ty.name() };
+        self.visitor.begin(group, self.room(ty.vlen()))?;
+        for var in ty.vars() {
+            let own = clip(from(bytes, var.offset), u64::from(var.size));
+            if self.value(var.type_id, own, 0, depth + 1)? {
+                break;
+            }
+        }
+        self.visitor.end(group)?;
+        Ok(false)
+    }
+
+    fn array(&mut self, ty: Array<'a>, bytes: &'a [u8], depth: u32) -> Result<Omitted, V::Error> {
         let (elem, len) = (ty.elem_type(), ty.len());
         if len == 0 {
-            return Value::Array(Vec::new());
+            self.visitor.begin(Group::Array, 0)?;
+            self.visitor.end(Group::Array)?;
+            return Ok(false);
         }
         let all = usize::try_from(len).ok().and_then(|len| bytes.get(..len));
         if let Some(text) = all.and_then(|all| self.text(elem, all)) {
-            return Value::Str(text);
+            return self.leaf(Value::Str(text));
         }
         let size = match self.btf.size_of(elem) {
             Ok(size) => size,
-            Err(error) => return invalid(error, bytes),
+            Err(error) => return self.leaf(invalid(error, bytes)),
         };
         let Some(all) = size.checked_mul(u64::from(len)) else {
-            return invalid(BtfError::SizeOverflow { id: ty.id() }, bytes);
+            return self.leaf(invalid(BtfError::SizeOverflow { id: ty.id() }, bytes));
         };
         let there = (bytes.len() as u64)
             .checked_div(size)
             .unwrap_or(u64::from(len));
         let whole = u32::try_from(there).unwrap_or(len).min(len);
-        let mut items = Vec::with_capacity(self.room(whole.saturating_add(1)));
+        let room = self.room(whole.saturating_add(1));
+        self.visitor.begin(Group::Array, room)?;
         let mut rest = bytes;
+        let mut end = false;
         for _ in 0..whole {
             let (own, after) = rest.split_at(clip(rest, size).len());
-            let value = self.value(elem, own, 0, depth + 1);
-            let end = matches!(value, Value::Omitted);
-            items.push(value);
+            end = self.value(elem, own, 0, depth + 1)?;
             if end {
-                return Value::Array(items);
+                break;
             }
             rest = after;
         }
-        if whole < len {
+        if whole < len && !end {
             let need = all - (bytes.len() - rest.len()) as u64;
-            items.push(Value::Truncated { need, bytes: rest });
+            self.leaf(Value::Truncated { need, bytes: rest })?;
         }
-        Value::Array(items)
+        self.visitor.end(Group::Array)?;
+        Ok(false)
     }
 
     /// The characters up to NUL, if the elements are `char` itself, and printable.

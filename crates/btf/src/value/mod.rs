@@ -1,11 +1,13 @@
-//! From bytes and their type to a tree of values.
+//! From bytes and their type to values: a tree of them, or one after the other.
 
 mod bits;
 mod decode;
 #[cfg(test)]
 mod tests;
+mod visitor;
 
-pub use decode::decode;
+pub use decode::{decode, visit};
+pub use visitor::{Group, Visitor};
 
 use crate::types::Name;
 use crate::{BtfError, Kind, TypeId};

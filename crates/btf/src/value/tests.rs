@@ -251,3 +251,75 @@ fn decode_when_type_is_a_bomb_then_nodes_are_bounded() {
 fn values_stay_small() {
     assert!(size_of::<Value<'_>>() <= 40);
 }
+
+/// Counts what a large value has, and stops at some point.
+struct Counter {
+    leaves: usize,
+    open: Vec<&'static str>,
+    stop: usize,
+}
+
+impl<'a> Visitor<'a> for Counter {
+    type Error = usize;
+
+    fn leaf(&mut self, value: Value<'a>) -> Result<(), usize> {
+        assert!(matches!(value, Value::Uint(7) | Value::Truncated { .. }));
+        self.leaves += 1;
+        if self.leaves == self.stop {
+            return Err(self.leaves);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, group: Group<'a>, _: usize) -> Result<(), usize> {
+        self.open.push(match group {
+            Group::Array => "array",
+            Group::Struct { .. } => "struct",
+            Group::Var { .. } => "var",
+            Group::Datasec { .. } => "section",
+        });
+        Ok(())
+    }
+
+    fn member(&mut self, name: Name<'a>) -> Result<(), usize> {
+        assert!(name.is(b"items"));
+        assert_eq!(self.open, ["section", "var", "struct"]);
+        Ok(())
+    }
+
+    fn end(&mut self, _: Group<'a>) -> Result<(), usize> {
+        self.open.pop();
+        Ok(())
+    }
+}
+
+#[test]
+fn visit_when_stopped_then_at_once() {
+    let mut blob = Blob::new(Endian::Little);
+    blob.int("u8", 1, 0, 0, 8);
+    blob.record(b"", 3, 0, 0, &[1, 1, 1000]);
+    let items = blob.str(b"items");
+    blob.record(b"s", 4, 1, 1000, &[items, 2, 0]);
+    blob.record(b"v", 14, 0, 3, &[1]);
+    blob.record(b".bss", 15, 1, 1000, &[4, 0, 1000]);
+    let blob = blob.build();
+    let btf = Btf::parse(&blob).unwrap();
+    for (stop, bytes, result, leaves) in [
+        (0, 1000, Ok(()), 1000),
+        (0, 999, Ok(()), 1000),
+        (10, 1000, Err(10), 10),
+    ] {
+        let mut counter = Counter {
+            leaves: 0,
+            open: Vec::new(),
+            stop,
+        };
+        let bytes = vec![7; bytes];
+        assert_eq!(visit(&btf, 5, &bytes, &mut counter), result);
+        assert_eq!(counter.leaves, leaves);
+        assert_eq!(counter.open.is_empty(), result.is_ok());
+        if result.is_ok() {
+            assert_eq!(decode(&btf, 5, &bytes).nodes(), leaves + 4);
+        }
+    }
+}

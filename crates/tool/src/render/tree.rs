@@ -5,9 +5,9 @@
 
 use std::io::{self, Write};
 
-use btf::Kind;
 use btf::types::Name;
-use btf::value::Value;
+use btf::value::{self, Group, Value, Visitor};
+use btf::{Btf, Kind, TypeId};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -83,16 +83,9 @@ impl Tree {
             Value::Str(bytes) => Self::Str(Text::from(*bytes)),
             Value::Array(items) => Self::seq(items, style),
             Value::Struct(composite) => {
-                let mut anonymous = 0_u32;
+                let mut anonymous = 0;
                 let members = composite.members.iter().map(|member| {
-                    let mut name = Text::from(member.name.or_empty());
-                    if name.0.is_empty() && style == Style::Json {
-                        // equal keys would hide one another: only the first stays empty
-                        anonymous += 1;
-                        if anonymous > 1 {
-                            name = format!("(anon {anonymous})").into();
-                        }
-                    }
+                    let name = member_key(member.name, style, &mut anonymous);
                     (name, Self::new(&member.value, style))
                 });
                 Self::Map(members.collect())
@@ -168,6 +161,92 @@ impl Tree {
         let mut json = Json::new(Sink::new(out), false);
         self.write(&mut json)?;
         json.sink().flush()
+    }
+}
+
+/// The key of a member; `anonymous` counts those without a name in one struct.
+fn member_key(name: Name<'_>, style: Style, anonymous: &mut u32) -> Text {
+    let name = name.or_empty();
+    if name.is_empty() && style == Style::Json {
+        // equal keys would hide one another: only the first stays empty
+        *anonymous = anonymous.saturating_add(1);
+        if *anonymous > 1 {
+            return format!("(anon {anonymous})").into();
+        }
+    }
+    Text::from(name)
+}
+
+/// Writes bytes as the value of type `id` that they are: as [`Tree::new`] and [`Tree::write`]
+/// would, but without a tree, which takes far more memory than the bytes.
+pub fn write_value(
+    json: &mut Json<'_>,
+    btf: &Btf<'_>,
+    id: TypeId,
+    bytes: &[u8],
+    style: Style,
+) -> io::Result<()> {
+    let mut writer = Writer {
+        json,
+        style,
+        anonymous: Vec::new(),
+    };
+    value::visit(btf, id, bytes, &mut writer)
+}
+
+struct Writer<'j, 'w> {
+    json: &'j mut Json<'w>,
+    style: Style,
+    /// Members without a name in each struct that is open.
+    anonymous: Vec<u32>,
+}
+
+impl<'a> Visitor<'a> for Writer<'_, '_> {
+    type Error = io::Error;
+
+    fn leaf(&mut self, value: Value<'a>) -> io::Result<()> {
+        Tree::new(&value, self.style).write(self.json)
+    }
+
+    fn begin(&mut self, group: Group<'a>, _: usize) -> io::Result<()> {
+        match group {
+            Group::Struct { .. } => {
+                self.anonymous.push(0);
+                self.json.begin_object()
+            }
+            Group::Var { name } => {
+                self.json.begin_object()?;
+                self.json.key_bytes(name.or_empty())
+            }
+            Group::Datasec { name } => {
+                self.json.begin_object()?;
+                self.json.key_bytes(name.or_empty())?;
+                self.json.begin_array()
+            }
+            _ => self.json.begin_array(),
+        }
+    }
+
+    fn member(&mut self, name: Name<'a>) -> io::Result<()> {
+        let mut none = 0;
+        let anonymous = self.anonymous.last_mut().unwrap_or(&mut none);
+        let key = member_key(name, self.style, anonymous);
+        self.json.key_bytes(&key.0)
+    }
+
+    fn end(&mut self, group: Group<'a>) -> io::Result<()> {
+        match group {
+            Group::Struct { .. } => {
+                self.anonymous.pop();
+                self.json.end_object()
+            }
+            Group::Var { .. } => self.json.end_object(),
+            Group::Datasec { .. } => {
+                self.json.end_array()?;
+                self.json.end_object()
+            }
+            _ => self.json.end_array(),
+        }
     }
 }
 
@@ -339,5 +418,77 @@ mod tests {
         check(&float(f64::from(0.1_f32), 4), "0.1", "0.1");
         check(&float(f64::NAN, 8), "\"NaN\"", "\"NaN\"");
         check(&float(f64::NEG_INFINITY, 8), "\"-inf\"", "\"-inf\"");
+    }
+
+    #[test]
+    fn values_are_written_as_their_trees_are() {
+        let strings = b"\0char\0u8\0s\0named\0.bss\0v\0e\0ONE\0";
+        let at = |name: &str| {
+            let name = [b"\0", name.as_bytes(), b"\0"].concat();
+            let found = strings.windows(name.len()).position(|w| w == name);
+            u32::try_from(found.unwrap() + 1).unwrap()
+        };
+        let types: [&[u32]; 10] = [
+            &[at("u8"), 1 << 24, 1, 8],
+            &[at("char"), 1 << 24, 1, 2 << 24 | 8],
+            &[0, 2 << 24, 1],
+            &[0, 3 << 24, 0, 1, 1, 3],
+            &[0, 3 << 24, 0, 2, 1, 4],
+            &[at("e"), 6 << 24 | 1, 4, at("ONE"), 1],
+            &[0, 4 << 24 | 2, 8, 0, 4, 0, 0, 5, 32],
+            // a struct with several members without a name, one with, and bit fields
+            &[
+                at("s"),
+                1 << 31 | 4 << 24 | 6,
+                40,
+                0,
+                7,
+                0,
+                at("named"),
+                3,
+                64,
+                0,
+                7,
+                128,
+                0,
+                4,
+                192,
+                0,
+                6,
+                256,
+                0,
+                1,
+                3 << 24 | 288,
+            ],
+            &[at("v"), 14 << 24, 8, 0],
+            &[at(".bss"), 15 << 24 | 2, 80, 9, 0, 40, 9, 40, 40],
+        ];
+        let types = types.concat();
+        let lengths = [24, 0, types.len() * 4, types.len() * 4, strings.len()];
+        let mut blob = vec![0x9f, 0xeb, 1, 0];
+        for length in lengths {
+            blob.extend(u32::try_from(length).unwrap().to_le_bytes());
+        }
+        blob.extend(types.iter().flat_map(|word| word.to_le_bytes()));
+        blob.extend(strings);
+        let btf = Btf::parse(blob).unwrap();
+        let mut bytes: Vec<u8> = (0..80).collect();
+        bytes[32..36].copy_from_slice(&1_u32.to_le_bytes());
+        bytes[44..48].copy_from_slice(b"abc\0");
+        for id in (0..12).map(TypeId::from) {
+            for bytes in [&bytes[..], &bytes[40..], &bytes[..50], &[]] {
+                for style in [Style::Json, Style::Plain] {
+                    let mut tree = Vec::new();
+                    let value = value::decode(&btf, id, bytes);
+                    Tree::new(&value, style).write_compact(&mut tree).unwrap();
+                    let mut out = Vec::new();
+                    let mut json = Json::new(Sink::new(&mut out), false);
+                    write_value(&mut json, &btf, id, bytes, style).unwrap();
+                    json.sink().flush().unwrap();
+                    drop(json);
+                    assert_eq!(String::from_utf8(out), String::from_utf8(tree), "{id}");
+                }
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::types::MapTypes;
 use crate::render::hexdump;
 use crate::render::json::Json;
-use crate::render::tree::{Style, Tree};
+use crate::render::tree::Style;
 
 /// How the elements of one map are written.
 #[derive(Debug)]
@@ -105,12 +105,12 @@ impl ElementFormat {
         style: Style,
     ) -> io::Result<()> {
         json.begin_object()?;
-        if let Some(key) = types.key(key) {
+        if types.has_key() {
             json.key("key")?;
-            Tree::new(&key, style).write(json)?;
+            types.write_key(json, key, style)?;
         }
         self.values(json, value, |json, value| {
-            Tree::new(&types.value(value), style).write(json)
+            types.write_value(json, value, style)
         })?;
         json.end_object()
     }

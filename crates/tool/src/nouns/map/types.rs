@@ -1,14 +1,16 @@
 //! The BTF types of a map's keys and values.
 
+use std::io;
 use std::sync::Arc;
 
 use bpfsys::uapi::info::MapInfo;
 use bpfsys::{BtfFd, BtfId};
-use btf::value::{Value, decode};
 use btf::{Btf, TypeId};
 
 use crate::failure::{Failure, Result};
 use crate::kernel_btf;
+use crate::render::json::Json;
+use crate::render::tree::{Style, write_value};
 
 /// How to read the bytes of a map.
 #[derive(Debug)]
@@ -55,16 +57,23 @@ impl MapTypes {
         }))
     }
 
-    /// A key as its type says; `None` when keys have no type.
+    /// Whether keys have a type.
     #[must_use]
-    pub fn key<'a>(&'a self, bytes: &'a [u8]) -> Option<Value<'a>> {
-        Some(decode(&self.btf, TypeId::from(self.key?), bytes))
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
     }
 
-    /// A value as its type says.
-    #[must_use]
-    pub fn value<'a>(&'a self, bytes: &'a [u8]) -> Value<'a> {
-        decode(&self.btf, TypeId::from(self.value), bytes)
+    /// Writes a key as its type says; nothing when keys have no type.
+    pub fn write_key(&self, json: &mut Json<'_>, bytes: &[u8], style: Style) -> io::Result<()> {
+        match self.key {
+            Some(id) => write_value(json, &self.btf, TypeId::from(id), bytes, style),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a value as its type says.
+    pub fn write_value(&self, json: &mut Json<'_>, bytes: &[u8], style: Style) -> io::Result<()> {
+        write_value(json, &self.btf, TypeId::from(self.value), bytes, style)
     }
 }
 
