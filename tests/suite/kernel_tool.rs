@@ -13,19 +13,32 @@ mod tool;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rbpftool_tests::{Private, Suite};
+use anyhow::Result;
+use rbpftool_tests::{Private, Suite, skip};
 
 fn main() -> ExitCode {
+    // Where there is no privilege, each test is skipped by itself and counted.
+    let private = Private::enter().map(Arc::new).map_err(|e| format!("{e:#}"));
     let mut suite = Suite::new("kernel_tool").serial();
-    let private = match Private::enter() {
-        Ok(private) => Arc::new(private),
-        Err(e) => {
-            suite.add("everything", move || Err(e));
-            return suite.run();
-        }
-    };
     maps::add(&mut suite, &private);
     progs::add(&mut suite, &private);
     conduct::add(&mut suite, &private);
     suite.run()
+}
+
+/// A place to work in, or why there is none.
+type Place = Result<Arc<Private>, String>;
+
+/// Adds a test that works in `place`.
+fn add(
+    suite: &mut Suite,
+    name: impl Into<String>,
+    place: &Place,
+    test: impl FnOnce(&Private) -> Result<()> + Send + 'static,
+) {
+    let place = place.clone();
+    suite.add(name, move || match place {
+        Ok(private) => test(&private),
+        Err(reason) => Err(skip(reason)),
+    });
 }

@@ -9,7 +9,8 @@ use rbpftool_tests::{Private, Suite, skip};
 /// The suite being filled, and the place its tests work in.
 pub(crate) struct Bench {
     pub(crate) suite: Suite,
-    pub(crate) private: Arc<Private>,
+    /// Or why there is none.
+    pub(crate) private: Result<Arc<Private>, String>,
 }
 
 /// A test that knows where it may work.
@@ -24,8 +25,11 @@ impl Bench {
 
     /// One more test.
     pub(crate) fn one(&mut self, name: &str, test: Test) {
-        let private = Arc::clone(&self.private);
-        self.suite.add(name, move || test(&private));
+        let private = self.private.clone();
+        self.suite.add(name, move || match private {
+            Ok(private) => test(&private),
+            Err(reason) => Err(skip(reason)),
+        });
     }
 }
 

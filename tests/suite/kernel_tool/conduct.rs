@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::{MapCreate, MapUpdateBatch, ObjPin};
@@ -17,11 +16,12 @@ use rbpftool_tests::state::types::Types;
 use rbpftool_tests::{Private, Suite, ensure_eq, requires, run, run_tool, tool_path};
 use serde_json::Value;
 
+use crate::Place;
 use crate::tool::{all_forms, list, number, ok, string, words};
 
 type Test = fn(&Private) -> Result<()>;
 
-pub(crate) fn add(suite: &mut Suite, private: &Arc<Private>) {
+pub(crate) fn add(suite: &mut Suite, place: &Place) {
     let tests: [(&str, Test); 9] = [
         ("hostile_pin_names_are_escaped", hostile_pin_names),
         ("hostile_process_names_are_escaped", hostile_process_names),
@@ -34,8 +34,7 @@ pub(crate) fn add(suite: &mut Suite, private: &Arc<Private>) {
         ("without_privilege_it_says_so", unprivileged),
     ];
     for (name, test) in tests {
-        let private = Arc::clone(private);
-        suite.add(name, move || test(&private));
+        crate::add(suite, name, place, test);
     }
 }
 

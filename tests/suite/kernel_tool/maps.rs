@@ -1,7 +1,6 @@
 //! A map of every type, from making to freezing, by command lines only.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::{KernelVersion, MapType};
@@ -9,14 +8,17 @@ use rbpftool_tests::state::maps::{Content, Recipe, recipes};
 use rbpftool_tests::{Private, Suite, ensure_eq, run_tool, skip};
 use serde_json::Value;
 
+use crate::Place;
 use crate::tool::{all_forms, list, number, ok, refused, string, words};
 
-pub(crate) fn add(suite: &mut Suite, private: &Arc<Private>) {
+pub(crate) fn add(suite: &mut Suite, place: &Place) {
     for recipe in recipes() {
-        let private = Arc::clone(private);
-        suite.add(format!("map::{}", recipe.map_type), move || {
-            one(&recipe, &private)
-        });
+        crate::add(
+            suite,
+            format!("map::{}", recipe.map_type),
+            place,
+            move |private| one(&recipe, private),
+        );
     }
 }
 

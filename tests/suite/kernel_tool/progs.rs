@@ -1,19 +1,20 @@
 //! Programs of many types: shown, dumped, run, pinned.
 
-use std::sync::Arc;
-
 use anyhow::{Context as _, Result, ensure};
 use rbpftool_tests::state::progs::{Simple, returning, simples};
 use rbpftool_tests::{Private, Suite, ensure_eq};
 
+use crate::Place;
 use crate::tool::{all_forms, list, number, ok, string};
 
-pub(crate) fn add(suite: &mut Suite, private: &Arc<Private>) {
+pub(crate) fn add(suite: &mut Suite, place: &Place) {
     for kind in simples() {
-        let private = Arc::clone(private);
-        suite.add(format!("prog::{}", kind.prog_type), move || {
-            one(&kind, &private)
-        });
+        crate::add(
+            suite,
+            format!("prog::{}", kind.prog_type),
+            place,
+            move |private| one(&kind, private),
+        );
     }
 }
 
