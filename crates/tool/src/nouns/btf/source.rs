@@ -1,5 +1,6 @@
 //! Finds the types to dump: in the kernel, in a file of types, in an ELF file.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +11,7 @@ use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{BtfFd, BtfId, KernelBtf, SysError};
 use btf::Btf;
 use object::read::ReadCache;
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ReadRef};
 
 use super::args::{MapTypes, Source};
 use crate::command::Context;
@@ -199,9 +200,7 @@ pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>
             );
         }
         Blobs::Plain(data) => return parse(data, base).map_err(malformed),
-        Blobs::Elf(sections) => {
-            sections.map_err(|error| Failure::because(&what, error).with_status(EINVAL_STATUS))?
-        }
+        Blobs::Elf(sections) => sections,
     };
     let Some(types) = sections.types else {
         let failure = Failure::new(format_args!(
@@ -232,7 +231,7 @@ enum Blobs {
     /// Not an ELF file: all of it.
     Plain(Vec<u8>),
     /// Sections of an ELF file.
-    Elf(std::result::Result<Sections, object::Error>),
+    Elf(Sections),
 }
 
 #[derive(Default)]
@@ -249,19 +248,27 @@ fn blobs(path: &Path) -> io::Result<Blobs> {
     if is_elf(&data) && metadata.is_file() {
         // a kernel with debugging information is large, and its types are a small part of it
         file.rewind()?;
-        return Ok(Blobs::Elf(sections(&ReadCache::new(file))));
+        return sections(&ReadCache::new(file)).map(Blobs::Elf);
     }
     if is_elf(&data) || is_btf(&data) {
         let length = metadata.len().min(LENGTH_MAX).saturating_sub(HEAD);
         // one byte more lets the end be seen without growing
-        data.reserve_exact(usize::try_from(length + 1).unwrap_or_default());
+        reserve(&mut data, length + 1)?;
         file.take(LENGTH_MAX).read_to_end(&mut data)?;
     }
     if is_elf(&data) {
-        return Ok(Blobs::Elf(sections(data.as_slice())));
+        return sections(data.as_slice()).map(Blobs::Elf);
     }
     // what is neither is refused for its first bytes: there is no need to read on
     Ok(Blobs::Plain(data))
+}
+
+/// Makes room: a length is what a file says, and may be far more than there is memory for.
+pub(super) fn reserve(data: &mut Vec<u8>, length: u64) -> io::Result<()> {
+    usize::try_from(length)
+        .ok()
+        .and_then(|length| data.try_reserve_exact(length).ok())
+        .ok_or_else(|| io::Error::other(format!("no memory for {length} bytes")))
 }
 
 fn is_elf(data: &[u8]) -> bool {
@@ -273,18 +280,47 @@ fn is_btf(data: &[u8]) -> bool {
     data.starts_with(b"\x9f\xeb") || data.starts_with(b"\xeb\x9f")
 }
 
-fn sections<'d, R: ?Sized>(data: &'d R) -> std::result::Result<Sections, object::Error>
+fn sections<'d, R: ?Sized>(data: &'d R) -> io::Result<Sections>
 where
-    &'d R: object::ReadRef<'d>,
+    &'d R: ReadRef<'d>,
 {
-    let elf = object::File::parse(data)?;
+    let end = data.len().unwrap_or_default();
+    let elf = object::File::parse(data).map_err(io::Error::other)?;
     let section = |name| {
         elf.section_by_name(name)
-            .map(|section| Ok(section.uncompressed_data()?.into_owned()))
+            .map(|section| section_data(name, &section, end))
             .transpose()
     };
     Ok(Sections {
         types: section(SECTION)?,
         base: section(BASE_SECTION)?,
     })
+}
+
+/// The bytes of a section of a file that ends at `end`.
+fn section_data<'d>(name: &str, section: &impl ObjectSection<'d>, end: u64) -> io::Result<Vec<u8>> {
+    let malformed = |error| io::Error::other(format!("section {name}: {error}"));
+    let range = section.compressed_file_range().map_err(malformed)?;
+    let (offset, length) = (range.offset, range.compressed_size);
+    if offset.checked_add(length).is_none_or(|own| own > end) {
+        return Err(io::Error::other(format!(
+            "section {name} of {length} bytes at offset {offset} goes past the end of the file \
+             ({end} bytes)"
+        )));
+    }
+    if length.max(range.uncompressed_size) > LENGTH_MAX {
+        return Err(io::Error::other(format!(
+            "section {name} of {} bytes is longer than BTF can be",
+            length.max(range.uncompressed_size)
+        )));
+    }
+    match section.uncompressed_data().map_err(malformed)? {
+        Cow::Owned(data) => Ok(data),
+        Cow::Borrowed(part) => {
+            let mut data = Vec::new();
+            reserve(&mut data, part.len() as u64)?;
+            data.extend_from_slice(part);
+            Ok(data)
+        }
+    }
 }

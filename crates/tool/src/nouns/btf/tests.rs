@@ -554,4 +554,59 @@ mod files {
         let missing = source::read(std::path::Path::new("/nonexistent"), None).unwrap_err();
         assert_eq!(missing.status(), 254);
     }
+
+    #[test]
+    fn lengths_that_cannot_be_are_told() {
+        let types = one_type().bytes(u32::to_le_bytes);
+        let good = elf(false, &[(".BTF", &types)]);
+        // the header of the section is the last but one
+        let size = good.len() - 128 + 32;
+        for (length, what) in [
+            (types.len() as u64, None),
+            (good.len() as u64, Some("goes past the end of the file")),
+            (u64::MAX, Some("goes past the end of the file")),
+        ] {
+            let mut file = good.clone();
+            file[size..size + 8].copy_from_slice(&length.to_le_bytes());
+            let result = TempFile::new("length", &file).load();
+            let Some(what) = what else {
+                assert_eq!(result.unwrap(), ONE_TYPE);
+                continue;
+            };
+            let (message, status) = result.unwrap_err();
+            let end = good.len();
+            assert_eq!(
+                message,
+                format!(
+                    "failed to load BTF from FILE: section .BTF of {length} bytes at offset 64 \
+                     {what} ({end} bytes)"
+                )
+            );
+            assert_eq!(status, 234);
+        }
+        // more than BTF can have: a hole, which takes no room
+        let mut file = good;
+        let length = u64::from(u32::MAX) + 1;
+        file[size..size + 8].copy_from_slice(&length.to_le_bytes());
+        let headers = file.split_off(file.len() - 192);
+        let file = TempFile::new("hole", &file);
+        let handle = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&file.0)
+            .unwrap();
+        let place = 5_u64 << 30;
+        std::os::unix::fs::FileExt::write_all_at(&handle, &headers, place).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&handle, &place.to_le_bytes(), 40).unwrap();
+        let (message, status) = file.load().unwrap_err();
+        assert_eq!(
+            message,
+            "failed to load BTF from FILE: section .BTF of 4294967296 bytes is longer than BTF can be"
+        );
+        assert_eq!(status, 234);
+        let no_memory = source::reserve(&mut Vec::new(), u64::MAX).unwrap_err();
+        assert_eq!(
+            no_memory.to_string(),
+            format!("no memory for {} bytes", u64::MAX)
+        );
+    }
 }
