@@ -141,20 +141,25 @@ impl<'w> Json<'w> {
     /// Writes bytes as bpftool does, `["0x00","0x1f"]`: the hot path of map dumps.
     pub fn hex_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.layout.separator(&mut self.sink)?;
-        let buffer = self.sink.buffer();
-        buffer.push(b'[');
-        let start = buffer.len();
-        buffer.resize(start + bytes.len() * HEX_ITEM, 0);
-        let (_, room) = buffer.split_at_mut(start);
-        for (item, byte) in room.chunks_exact_mut(HEX_ITEM).zip(bytes) {
-            if let Some(text) = HEX_ITEMS.get(usize::from(*byte)) {
-                item.copy_from_slice(text);
+        self.sink.buffer().push(b'[');
+        let mut pieces = bytes.chunks(HEX_PIECE).peekable();
+        while let Some(piece) = pieces.next() {
+            let buffer = self.sink.buffer();
+            let start = buffer.len();
+            buffer.resize(start + piece.len() * HEX_ITEM, 0);
+            let (_, room) = buffer.split_at_mut(start);
+            for (item, byte) in room.chunks_exact_mut(HEX_ITEM).zip(piece) {
+                if let Some(text) = HEX_ITEMS.get(usize::from(*byte)) {
+                    item.copy_from_slice(text);
+                }
             }
-        }
-        if !bytes.is_empty() {
-            // the last item needs no comma
-            buffer.pop();
-            self.layout.line(&mut self.sink)?;
+            if pieces.peek().is_none() {
+                // the last item needs no comma
+                buffer.pop();
+                self.layout.line(&mut self.sink)?;
+            } else {
+                self.sink.settle()?;
+            }
         }
         self.sink.buffer().push(b']');
         self.layout.separate = true;
@@ -162,6 +167,8 @@ impl<'w> Json<'w> {
     }
 }
 
+/// How many bytes are spelled before the buffer may be written out.
+const HEX_PIECE: usize = 8192;
 const HEX_ITEM: usize = r#""0x00","#.len();
 
 /// `"0xNN",` for every byte.
@@ -366,7 +373,12 @@ mod tests {
     #[test]
     fn bytes_are_an_array_of_hex_strings_either_way() {
         for pretty in [false, true] {
-            for bytes in [&b""[..], b"\x00\x1f\xff"] {
+            for bytes in [
+                &b""[..],
+                b"\x00\x1f\xff",
+                &[7; 3 * HEX_PIECE],
+                &[7; HEX_PIECE + 1],
+            ] {
                 let fast = written(pretty, |json| {
                     json.begin_object()?;
                     json.key("key")?;
