@@ -112,13 +112,9 @@ impl Table<'_> {
         for noun in ["prog", "map"] {
             for flags in [&[][..], &["-j"], &["-f"]] {
                 let args = [flags, &[noun, "show"]].concat();
-                let work = format!("{noun} show {} (1,000 + 1,000)", flags.join(" "));
+                let work = label(&format!("{noun} show"), flags, "(1,000 + 1,000)");
                 let peak = self.same(&work, &args, 1.0 / 4.0)?;
-                self.bound(
-                    &format!("{noun} show {}: peak memory", flags.join(" ")),
-                    peak,
-                    4096,
-                );
+                self.bound(&format!("{work}: peak memory"), peak, 4096);
             }
         }
         drop(crowd);
@@ -137,7 +133,7 @@ impl Table<'_> {
         );
         for flags in [&[][..], &["-j"], &["-p"]] {
             let args = |id| [flags, &["map", "dump", "id", id]].concat();
-            let work = format!("map dump {} 1,000,000 hash", flags.join(" "));
+            let work = label("map dump", flags, "1,000,000 hash");
             let peak = self.same(&work, &args(&id), 1.0 / 6.0)?;
             let few = Job::new(&self.programs.ours, args(&small_id)).peak()?;
             self.bound(
@@ -157,7 +153,7 @@ impl Table<'_> {
         let id = state::id(&map)?.to_string();
         for flags in [&[][..], &["-j"]] {
             let args = [flags, &["map", "dump", "id", &id]].concat();
-            let work = format!("map dump {} 65,536 per-CPU", flags.join(" "));
+            let work = label("map dump", flags, "65,536 per-CPU");
             self.same(&work, &args, 1.0 / 5.0)?;
         }
         Ok(())
@@ -206,6 +202,14 @@ impl Table<'_> {
         );
         Ok(())
     }
+}
+
+/// A command, its flags, and what it is about, as a row is called.
+fn label(command: &str, flags: &[&str], about: &str) -> String {
+    let mut words = vec![command];
+    words.extend(flags);
+    words.push(about);
+    words.join(" ")
 }
 
 fn ms(time: Duration) -> f64 {

@@ -135,6 +135,12 @@ pub(crate) fn suite_command(ctx: &Ctx, suites: &[&str], filter: &str) -> Command
 }
 
 fn oracle_suite(ctx: &Ctx) -> Outcome {
+    if !ctx.is_root {
+        return Outcome::skipped(
+            ORACLE_SUITE,
+            "needs root, to make what the two tools are shown",
+        );
+    }
     match oracle::build(ctx, false) {
         Ok(_) => counted(
             ctx,
