@@ -7,6 +7,8 @@ mod conduct;
 mod maps;
 #[path = "kernel_tool/progs.rs"]
 mod progs;
+#[path = "kernel_tool/readme.rs"]
+mod readme;
 #[path = "kernel_tool/tool.rs"]
 mod tool;
 
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     maps::add(&mut suite, &private);
     progs::add(&mut suite, &private);
     conduct::add(&mut suite, &private);
+    add(&mut suite, "the_readme_tour", &private, readme::tour);
     suite.run()
 }
 
