@@ -112,6 +112,7 @@ impl Private {
                 none,
             )
             .context("mount cgroup2")?;
+            remove_stale(&top);
             std::fs::create_dir(&ours).with_context(|| format!("create {}", ours.display()))?;
         }
         Ok(ours)
@@ -136,6 +137,20 @@ impl Drop for Private {
         }
         for at in &self.mounts {
             let _gone = umount2(at, MntFlags::MNT_DETACH);
+        }
+    }
+}
+
+/// Removes what runs that were killed have left behind.
+fn remove_stale(top: &Path) {
+    let Ok(dir) = std::fs::read_dir(top) else {
+        return;
+    };
+    for entry in dir.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|n| n.strip_prefix("rbpftool-test-"));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _removed = std::fs::remove_dir(entry.path());
         }
     }
 }
