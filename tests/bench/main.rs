@@ -47,14 +47,10 @@ impl Programs {
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     let first = args.next();
-    let result = if first.as_deref() == Some("--rss".as_ref()) {
-        measure::child_rss(args.collect()).map(|()| true)
-    } else {
-        bench(
-            &first
-                .map(|f| f.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-        )
+    let result = match first.as_deref().and_then(|f| f.to_str()) {
+        Some("--rss") => measure::child_rss(args.collect()).map(|()| true),
+        Some("--hold") => hold(args).map(|()| true),
+        filter => bench(filter.unwrap_or_default()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -69,6 +65,14 @@ fn main() -> ExitCode {
 fn bench(filter: &str) -> Result<bool> {
     let programs = Programs::from_env()?;
     let private = Private::enter()?;
-    state::raise_open_files()?;
     rows::run(&programs, &private, filter)
+}
+
+fn hold(mut args: impl Iterator<Item = std::ffi::OsString>) -> Result<()> {
+    let bpffs = args.next().context("--hold needs a bpffs")?;
+    let len = args
+        .next()
+        .and_then(|n| n.to_str()?.parse().ok())
+        .context("--hold needs a count")?;
+    state::hold(bpffs.as_ref(), len)
 }

@@ -7,7 +7,7 @@ use rbpftool_tests::Private;
 
 use crate::Programs;
 use crate::measure::{Job, RUNS, in_turn};
-use crate::state::{self, Crowd};
+use crate::state::{self, Holder};
 
 /// Collects the verdicts.
 struct Table<'a> {
@@ -108,7 +108,8 @@ impl Table<'_> {
         if !self.wants("show") {
             return Ok(());
         }
-        let crowd = Crowd::new(private, 1000).context("make 1,000 programs and maps")?;
+        let crowd =
+            Holder::start(&private.bpffs(), 1000).context("make 1,000 programs and maps")?;
         for noun in ["prog", "map"] {
             for flags in [&[][..], &["-j"], &["-f"]] {
                 let args = [flags, &[noun, "show"]].concat();

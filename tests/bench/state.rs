@@ -1,14 +1,17 @@
 //! What the tools are made to list and dump.
 
-use anyhow::{Context as _, Result};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::{MapCreate, MapUpdateBatch, MapUpdateElem, ObjPin, ProgLoad};
 use bpfsys::insn::asm::assemble;
 use bpfsys::{MapFd, MapId, MapType, ProgFd, ProgType};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use rbpftool_tests::Private;
 
 /// Every object is held by this process, so that it shows as a holder.
-pub(crate) fn raise_open_files() -> Result<()> {
+fn raise_open_files() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("ask for the open-files limit")?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raise the open-files limit")
 }
@@ -55,7 +58,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    pub(crate) fn new(private: &Private, len: usize) -> Result<Self> {
+    pub(crate) fn new(bpffs: &Path, len: usize) -> Result<Self> {
         let insns = assemble("r0 = 0\nexit").context("assemble")?;
         let mut progs = Vec::new();
         let mut maps = Vec::new();
@@ -70,12 +73,66 @@ impl Crowd {
             maps.push(MapCreate::new(MapType::ARRAY, 4, 8, 4).name(&name).run()?);
         }
         for (n, (prog, map)) in progs.iter().zip(&maps).take(20).enumerate() {
-            ObjPin::new(prog, &private.bpffs().join(format!("prog_{n}"))).run()?;
-            ObjPin::new(map, &private.bpffs().join(format!("map_{n}"))).run()?;
+            ObjPin::new(prog, &bpffs.join(format!("prog_{n}"))).run()?;
+            ObjPin::new(map, &bpffs.join(format!("map_{n}"))).run()?;
         }
         Ok(Self {
             _progs: progs,
             _maps: maps,
         })
     }
+}
+
+/// A process that holds a crowd, so that the one that measures has few
+/// descriptors to close in each child it starts.
+pub(crate) struct Holder {
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Holder {
+    /// Starts it and waits until all is there.
+    pub(crate) fn start(bpffs: &Path, len: usize) -> Result<Self> {
+        let me = std::env::current_exe().context("find this executable")?;
+        let mut child = Command::new(me)
+            .arg("--hold")
+            .arg(bpffs)
+            .arg(len.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start the holder")?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().context("no stdout")?;
+        let holder = Self { child, stdin };
+        let mut line = String::new();
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .context("read from the holder")?;
+        ensure!(line == "ready\n", "the holder said '{}'", line.trim());
+        Ok(holder)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // The end of its input is what it waits for.
+        self.stdin = None;
+        let _ended = self.child.wait();
+    }
+}
+
+/// What `--hold BPFFS LEN` does.
+pub(crate) fn hold(bpffs: &Path, len: usize) -> Result<()> {
+    raise_open_files()?;
+    let crowd = Crowd::new(bpffs, len)?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "ready")
+        .and_then(|()| stdout.flush())
+        .context("say that all is there")?;
+    std::io::stdin()
+        .read_to_end(&mut Vec::new())
+        .context("wait for the end of input")?;
+    drop(crowd);
+    Ok(())
 }
