@@ -90,4 +90,9 @@ fn machine() {
         "Linux {}, {cpus} CPUs",
         read("/proc/sys/kernel/osrelease").trim()
     );
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
+    if load.parse::<f64>().is_ok_and(|n| n > 1.0) {
+        println!("load {load}: something else runs, and costs most where ours uses two CPUs");
+    }
 }
