@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result};
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -109,6 +109,9 @@ fn jobs(port: &mut Option<File>) -> Result<()> {
         &format!("up {}", release.release().to_string_lossy()),
     );
     setrlimit(Resource::RLIMIT_CORE, 0, 0).context("forbid core files")?;
+    // Kernels before 5.11 charge maps and programs to it.
+    setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)
+        .context("raise the limit of locked memory")?;
     let list = std::fs::read_to_string("/etc/job").context("read /etc/job")?;
     let mut settings: Vec<(String, String)> = Vec::new();
     for line in list.lines() {

@@ -136,7 +136,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     if crate::totals::report(&all, ctx.strict) {
         Ok(())
     } else {
-        bail!("there are failures; the logs are in target/vm/KERNEL/run");
+        bail!("there are failures; the logs are in target/vm/run/KERNEL");
     }
 }
 

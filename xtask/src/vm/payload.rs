@@ -144,7 +144,7 @@ impl Payload {
             Job::Suites { names, args } => {
                 for name in names {
                     let args = args.join(" ");
-                    lines.push_str(&format!("run {name} /suites/{name} {args}\n"));
+                    lines.push_str(&format!("run {name} /suites/{name} --color never {args}\n"));
                 }
             }
             Job::Shell => lines.push_str("shell /bin/setsid -c -w /bin/bash -i\n"),
