@@ -46,7 +46,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "vm",
         args: "[KERNEL...] [-- FILTER]",
-        help: "the kernel suites on other kernels; --suite NAME, --kernel IMAGE, --shell, --self-test",
+        help: "the kernel suites on other kernels; --suite NAME, --kernel IMAGE, --run LINE, --shell, --self-test",
         run: vm::task,
     },
     Task {

@@ -66,13 +66,14 @@ fn create(recipe: &Recipe, pin: &Path, inner: &Path) -> Result<()> {
         }
         line.push_str(&format!(" inner_map pinned {}", inner.display()));
     }
-    let running = KernelVersion::running()?;
-    if (running.major, running.minor) < recipe.since {
+    let since = recipe.map_type.since().context("a type of no version")?;
+    if KernelVersion::running()? < since {
         refused(&line, "create")?;
-        return Err(skip(format!(
-            "maps of type {} need Linux {}.{}",
-            recipe.map_type, recipe.since.0, recipe.since.1
-        )));
+        let lacking = format!("maps of type {} need Linux {since}", recipe.map_type);
+        let hint = format!("this kernel has no maps of type {}", recipe.map_type);
+        let said = run_tool(words(&line))?.err();
+        ensure!(said.contains(&hint), "{lacking}, but it said {said}");
+        return Err(skip(lacking));
     }
     if recipe.map_type.is_local_storage() && recipe.map_type != MapType::CGROUP_STORAGE {
         // The kernel wants BTF for it, which the command line cannot give.

@@ -66,13 +66,7 @@ impl Archive {
         }
     }
 
-    fn entry(
-        &mut self,
-        path: &str,
-        mode: u32,
-        device: (u32, u32),
-        content: &[u8],
-    ) -> Result<()> {
+    fn entry(&mut self, path: &str, mode: u32, device: (u32, u32), content: &[u8]) -> Result<()> {
         self.entries += 1;
         let size = u32::try_from(content.len()).context("a file of 4 GiB")?;
         let name = u32::try_from(path.len() + 1).context("a long name")?;

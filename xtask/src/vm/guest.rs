@@ -137,7 +137,9 @@ pub(super) fn run(
                 each(&line);
             }
             Err(RecvTimeoutError::Disconnected) => {
-                break listener.unfinished().map(|why| died_of(&files.console).unwrap_or(why));
+                break listener
+                    .unfinished()
+                    .map(|why| died_of(&files.console).unwrap_or(why));
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -257,7 +259,10 @@ mod tests {
         assert_eq!(l.unfinished(), None);
         assert_eq!(l.story.release.as_deref(), Some("6.1.0"));
         assert_eq!(l.story.outcomes.len(), 1);
-        assert_eq!((l.story.outcomes[0].passed, l.story.outcomes[0].failed), (2, 0));
+        assert_eq!(
+            (l.story.outcomes[0].passed, l.story.outcomes[0].failed),
+            (2, 0)
+        );
         assert_eq!(l.story.features.len(), 1);
     }
 

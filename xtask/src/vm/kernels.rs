@@ -160,7 +160,9 @@ fn resolve(apt: &PrivateApt<'_>, wanted: &Wanted) -> Result<Vec<String>> {
         None => apt
             .search(&format!("^{}", prefix.replace('.', "\\.")))?
             .into_iter()
-            .filter(|name| name.ends_with(&format!("-{}", wanted.flavour)) && is_release(name, wanted))
+            .filter(|name| {
+                name.ends_with(&format!("-{}", wanted.flavour)) && is_release(name, wanted)
+            })
             .max()
             .with_context(|| {
                 format!(

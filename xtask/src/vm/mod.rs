@@ -63,6 +63,7 @@ struct Asked {
     labels: Vec<String>,
     image: Option<PathBuf>,
     suites: Vec<String>,
+    command: Option<String>,
     shell: bool,
     self_test: bool,
     args: Vec<String>,
@@ -81,6 +82,7 @@ impl Asked {
                 }
                 "--kernel" => asked.image = Some(PathBuf::from(value()?)),
                 "--suite" => asked.suites.push(value()?.clone()),
+                "--run" => asked.command = Some(value()?.clone()),
                 "--shell" => asked.shell = true,
                 "--self-test" => asked.self_test = true,
                 label if MATRIX.iter().any(|k| k.label == label) => {
@@ -88,7 +90,11 @@ impl Asked {
                 }
                 other => bail!(
                     "'{other}' is neither an option of this task nor one of the kernels {}",
-                    MATRIX.iter().map(|k| k.label).collect::<Vec<_>>().join(", ")
+                    MATRIX
+                        .iter()
+                        .map(|k| k.label)
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 ),
             }
         }
@@ -120,6 +126,12 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     if asked.self_test {
         let kernel = kernels.first().context("no kernel")?;
         return self_test(ctx, &payload, kernel);
+    }
+    if let Some(line) = &asked.command {
+        for kernel in &kernels {
+            command(ctx, &payload, kernel, line)?;
+        }
+        return Ok(());
     }
     let names: Vec<&str> = payload
         .suites()
@@ -205,6 +217,25 @@ fn shell(ctx: &Ctx, payload: &Payload, kernel: &Kernel) -> Result<()> {
     let mut cmd = guest::emulator(&kernel.image, &files.initramfs, true);
     cmd.args(["-serial", "mon:stdio", "-serial", "null"]);
     Err(cmd.exec()).context("start the emulator")
+}
+
+/// Runs one shell command line in a guest; its output is told, and its status
+/// is this task's.
+fn command(ctx: &Ctx, payload: &Payload, kernel: &Kernel, line: &str) -> Result<()> {
+    let files = prepare(ctx, payload, kernel, Job::Script(line))?;
+    let mut status = None;
+    let story = guest::run(&kernel.image, &files, LIMITS, |said| {
+        match said.strip_prefix("@guest end command ") {
+            Some(number) => status = Some(number.to_owned()),
+            None if said.starts_with("@guest ") => {}
+            None => println!("{said}"),
+        }
+    })?;
+    match (story.died, status.as_deref()) {
+        (None, Some("0")) => Ok(()),
+        (None, Some(number)) => bail!("the command's exit status was {number}"),
+        (died, _) => bail!("the guest died: {}", died.unwrap_or_default()),
+    }
 }
 
 /// Proves that a guest that fails, hangs, panics or says nothing is reported.

@@ -125,10 +125,7 @@ mod tests {
 
     #[test]
     fn dependencies_are_read_from_the_module() {
-        assert_eq!(
-            depends(b"junk\0depends=a,b-c\0name=x\0"),
-            vec!["a", "b-c"]
-        );
+        assert_eq!(depends(b"junk\0depends=a,b-c\0name=x\0"), vec!["a", "b-c"]);
         assert!(depends(b"junk\0depends=\0").is_empty());
         assert!(depends(b"none").is_empty());
     }

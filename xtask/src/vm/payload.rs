@@ -23,8 +23,8 @@ pub(super) const SUITES: &[&str] = &[
 
 /// Programs of this machine that the suites call, with the libraries they need.
 const PROGRAMS: &[&str] = &[
-    "bash", "jq", "setpriv", "ip", "cat", "ls", "mount", "dmesg", "id", "true", "head",
-    "setsid", "xargs", "mkdir", "sleep", "grep", "env",
+    "bash", "setpriv", "ip", "cat", "ls", "mount", "dmesg", "id", "true", "head", "setsid",
+    "xargs", "mkdir", "sleep", "grep", "env",
 ];
 
 /// Where the files of the checkout are in a guest.
@@ -47,8 +47,10 @@ pub(super) enum Job<'a> {
     },
     /// A shell on the terminal.
     Shell,
-    /// Runs a command line as it is.
+    /// Runs a program with arguments that have no blanks.
     Command(&'a str),
+    /// Runs a shell command line.
+    Script(&'a str),
 }
 
 impl Payload {
@@ -58,13 +60,25 @@ impl Payload {
         let reference = oracle::build(ctx, false).context("the reference bpftool")?;
         let built = suites(ctx)?;
         let mut a = Archive::default();
-        for directory in ["proc", "sys", "tmp", "run", "root", "lib/modules", "var/tmp"] {
+        for directory in [
+            "proc",
+            "sys",
+            "tmp",
+            "run",
+            "root",
+            "lib/modules",
+            "var/tmp",
+        ] {
             a.directory(directory)?;
         }
         // The first process starts with these open, or it cannot start at all.
         a.device("dev/console", (5, 1))?;
         a.device("dev/null", (1, 3))?;
-        a.file("etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n")?;
+        a.file(
+            "etc/passwd",
+            0o644,
+            b"root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n",
+        )?;
         a.file("etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n")?;
         a.link("etc/mtab", "/proc/self/mounts")?;
         a.link("bin/sh", "bash")?;
@@ -148,6 +162,11 @@ impl Payload {
                 }
             }
             Job::Shell => lines.push_str("shell /bin/setsid -c -w /bin/bash -i\n"),
+            Job::Script(line) => {
+                let script = format!("#!/bin/bash\n{line}\n");
+                a.file("suites/command.sh", 0o755, script.as_bytes())?;
+                lines.push_str("run command /suites/command.sh\n");
+            }
             Job::Command(line) => lines.push_str(&format!("run command {line}\n")),
         }
         a.file("etc/job", 0o644, lines.as_bytes())?;
@@ -175,12 +194,14 @@ fn executables(ctx: &Ctx, args: &[&str]) -> Result<Vec<(String, PathBuf)>> {
         .env("RUSTFLAGS", dist::FLAGS);
     let mut built = Vec::new();
     let mut said = Vec::new();
-    let status = run::logged(&mut cmd, &ctx.log("vm-build"), |line| {
-        match serde_json::from_str::<serde_json::Value>(line) {
+    let status = run::logged(
+        &mut cmd,
+        &ctx.log("vm-build"),
+        |line| match serde_json::from_str::<serde_json::Value>(line) {
             Ok(message) => built.extend(executable(&message)),
             Err(_) => said.push(line.to_owned()),
-        }
-    })?;
+        },
+    )?;
     if !status.success() {
         anyhow::bail!("the suites cannot be built:\n{}", said.join("\n"));
     }
