@@ -3,16 +3,14 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::emulator::Emulator;
 use crate::totals::{Outcome, Reader};
-
-/// How the emulator is called here.
-pub(super) const QEMU: &str = "qemu-system-x86_64";
 
 /// How long a guest may take.
 #[derive(Debug, Clone, Copy)]
@@ -70,45 +68,23 @@ impl Files {
     }
 }
 
-/// The emulator's arguments, without the serial ports.
-///
-/// Plain emulation: `/dev/kvm` may be there and still end in a crash.
-pub(super) fn emulator(image: &Path, initramfs: &Path, quiet: bool) -> Command {
-    let mut cmd = Command::new(QEMU);
-    let console = if quiet { "quiet" } else { "" };
-    cmd.args(["-accel", "tcg,thread=multi"])
-        .args(["-cpu", "max", "-smp", "2", "-m", "1536"])
-        .args(["-nodefaults", "-no-user-config", "-no-reboot"])
-        .args(["-display", "none", "-monitor", "none"])
-        .arg("-kernel")
-        .arg(image)
-        .arg("-initrd")
-        .arg(initramfs)
-        .args([
-            "-append",
-            // The soft lockup detector measures time that an emulated CPU
-            // may not have been given.
-            &format!("console=ttyS0 {console} panic=-1 oops=panic nowatchdog"),
-        ]);
-    cmd
-}
-
 /// Boots `image` and tells each line of its results to `each`.
 pub(super) fn run(
+    emulator: &Emulator,
     image: &Path,
     files: &Files,
     limits: Limits,
     mut each: impl FnMut(&str),
 ) -> Result<Story> {
     let start = Instant::now();
-    let mut cmd = emulator(image, &files.initramfs, true);
+    let mut cmd = emulator.command(image, &files.initramfs);
     cmd.arg("-serial")
         .arg(format!("file:{}", files.console.display()))
         .args(["-serial", "stdio"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut machine = Machine(cmd.spawn().with_context(|| format!("start {QEMU}"))?);
+    let mut machine = Machine(cmd.spawn().context("start the emulator")?);
     let out = machine.0.stdout.take().context("no stdout")?;
     let err = machine.0.stderr.take().context("no stderr")?;
     let (tell, hear) = mpsc::channel();

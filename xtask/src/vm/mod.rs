@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: the kernel suites on other kernels, under emulation.
 
 mod cpio;
+mod emulator;
 mod guest;
 mod kernels;
 mod modules;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use emulator::Emulator;
 use guest::{Files, Limits, Story};
 use kernels::{Kernel, MATRIX};
 pub(crate) use payload::SUITES;
@@ -27,7 +29,7 @@ use crate::totals::Outcome;
 const NEEDS: &[Need] = &[
     Need {
         what: "qemu-system-x86_64",
-        found: || run::on_path(guest::QEMU),
+        found: || run::on_path(emulator::QEMU),
         packages: &["qemu-system-x86"],
     },
     Need {
@@ -39,11 +41,6 @@ const NEEDS: &[Need] = &[
         what: "dpkg-deb and apt-get",
         found: || run::on_path("dpkg-deb") && run::on_path("apt-get"),
         packages: &["dpkg", "apt"],
-    },
-    Need {
-        what: "jq",
-        found: || run::on_path("jq"),
-        packages: &["jq"],
     },
     Need {
         what: "ip",
@@ -115,34 +112,52 @@ impl Asked {
     }
 }
 
+/// What every guest needs, made once.
+struct Bench<'a> {
+    ctx: &'a Ctx,
+    emulator: Emulator,
+    payload: Payload,
+}
+
+impl<'a> Bench<'a> {
+    fn new(ctx: &'a Ctx) -> Result<Self> {
+        apt::ensure(ctx, NEEDS).map_err(anyhow::Error::msg)?;
+        Ok(Self {
+            ctx,
+            emulator: Emulator::obtain(ctx)?,
+            payload: Payload::build(ctx)?,
+        })
+    }
+}
+
 /// `cargo xtask vm`
 pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     let asked = Asked::parse(args)?;
-    apt::ensure(ctx, NEEDS).map_err(anyhow::Error::msg)?;
-    let payload = Payload::build(ctx)?;
+    let bench = Bench::new(ctx)?;
     let kernels = asked.kernels(ctx)?;
     if asked.shell {
         let kernel = kernels.last().context("no kernel")?;
-        return shell(ctx, &payload, kernel);
+        return shell(&bench, kernel);
     }
     if asked.self_test {
         let kernel = kernels.first().context("no kernel")?;
-        return self_test(ctx, &payload, kernel);
+        return self_test(&bench, kernel);
     }
     if let Some(line) = &asked.command {
         for kernel in &kernels {
-            command(ctx, &payload, kernel, line)?;
+            command(&bench, kernel, line)?;
         }
         return Ok(());
     }
-    let names: Vec<&str> = payload
+    let names: Vec<&str> = bench
+        .payload
         .suites()
         .filter(|s| asked.suites.is_empty() || asked.suites.iter().any(|a| a == s))
         .collect();
     if names.is_empty() {
         bail!("there is no suite of that name");
     }
-    let rows = guests(ctx, &payload, &kernels, &names, &asked.args);
+    let rows = guests(&bench, &kernels, &names, &asked.args);
     table(&rows);
     let all: Vec<Outcome> = rows.into_iter().flat_map(|r| r.outcomes).collect();
     if crate::totals::report(&all, ctx.strict) {
@@ -194,8 +209,7 @@ impl Row {
 /// All kernels of the matrix with all suites, after proof that failures are
 /// noticed. The error says what is missing here to run any of it.
 pub(crate) fn matrix(ctx: &Ctx) -> Result<Vec<Row>> {
-    apt::ensure(ctx, NEEDS).map_err(anyhow::Error::msg)?;
-    let payload = Payload::build(ctx)?;
+    let bench = Bench::new(ctx)?;
     let mut rows = Vec::new();
     let mut kernels = Vec::new();
     for wanted in MATRIX {
@@ -205,24 +219,18 @@ pub(crate) fn matrix(ctx: &Ctx) -> Result<Vec<Row>> {
         }
     }
     if let Some(kernel) = kernels.first()
-        && let Err(e) = self_test(ctx, &payload, kernel)
+        && let Err(e) = self_test(&bench, kernel)
     {
         rows.push(Row::failed("self-test", &format!("{e:#}")));
     }
-    let names: Vec<&str> = payload.suites().collect();
-    rows.extend(guests(ctx, &payload, &kernels, &names, &[]));
+    let names: Vec<&str> = bench.payload.suites().collect();
+    rows.extend(guests(&bench, &kernels, &names, &[]));
     Ok(rows)
 }
 
 /// Runs suites on every kernel, as many guests at a time as there are CPUs:
 /// a guest has two, and mostly one of them has nothing to do.
-fn guests(
-    ctx: &Ctx,
-    payload: &Payload,
-    kernels: &[Kernel],
-    names: &[&str],
-    args: &[String],
-) -> Vec<Row> {
+fn guests(bench: &Bench<'_>, kernels: &[Kernel], names: &[&str], args: &[String]) -> Vec<Row> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -232,7 +240,7 @@ fn guests(
             let Some(kernel) = kernels.get(n) else {
                 return rows;
             };
-            let row = match suites(ctx, payload, kernel, names, args) {
+            let row = match suites(bench, kernel, names, args) {
                 Ok(story) => told(kernel, story, names),
                 Err(e) => Row::failed(&kernel.label, &format!("{e:#}")),
             };
@@ -251,17 +259,11 @@ fn guests(
 }
 
 /// Runs suites in one guest, telling each line.
-fn suites(
-    ctx: &Ctx,
-    payload: &Payload,
-    kernel: &Kernel,
-    names: &[&str],
-    args: &[String],
-) -> Result<Story> {
+fn suites(bench: &Bench<'_>, kernel: &Kernel, names: &[&str], args: &[String]) -> Result<Story> {
     let job = Job::Suites { names, args };
-    let files = prepare(ctx, payload, kernel, job)?;
+    let files = prepare(bench, kernel, job)?;
     let label = &kernel.label;
-    let story = guest::run(&kernel.image, &files, LIMITS, |line| {
+    let story = guest::run(&bench.emulator, &kernel.image, &files, LIMITS, |line| {
         if !line.starts_with("FEATURE ") {
             println!("{label:>9} | {line}");
         }
@@ -294,14 +296,14 @@ pub(crate) fn table(rows: &[Row]) {
 }
 
 /// Packs a guest's file system.
-fn prepare(ctx: &Ctx, payload: &Payload, kernel: &Kernel, job: Job<'_>) -> Result<Files> {
-    let files = Files::in_dir(&ctx.target.join("vm").join("run").join(&kernel.label))?;
+fn prepare(bench: &Bench<'_>, kernel: &Kernel, job: Job<'_>) -> Result<Files> {
+    let files = Files::in_dir(&bench.ctx.target.join("vm").join("run").join(&kernel.label))?;
     for old in [&files.console, &files.log] {
         if old.exists() {
             fs::remove_file(old).with_context(|| format!("remove {}", old.display()))?;
         }
     }
-    let bytes = payload.initramfs(kernel, job)?;
+    let bytes = bench.payload.initramfs(kernel, job)?;
     fs::write(&files.initramfs, bytes)
         .with_context(|| format!("write {}", files.initramfs.display()))?;
     Ok(files)
@@ -342,26 +344,30 @@ fn told(kernel: &Kernel, story: Story, names: &[&str]) -> Row {
 }
 
 /// Becomes the emulator, with the guest's shell on this terminal.
-fn shell(ctx: &Ctx, payload: &Payload, kernel: &Kernel) -> Result<()> {
-    let files = prepare(ctx, payload, kernel, Job::Shell)?;
+fn shell(bench: &Bench<'_>, kernel: &Kernel) -> Result<()> {
+    let files = prepare(bench, kernel, Job::Shell)?;
     println!("Linux {}; `exit` switches it off", kernel.label);
-    let mut cmd = guest::emulator(&kernel.image, &files.initramfs, true);
+    let mut cmd = bench.emulator.command(&kernel.image, &files.initramfs);
     cmd.args(["-serial", "mon:stdio", "-serial", "null"]);
     Err(cmd.exec()).context("start the emulator")
 }
 
 /// Runs one shell command line in a guest; its output is told, and its status
 /// is this task's.
-fn command(ctx: &Ctx, payload: &Payload, kernel: &Kernel, line: &str) -> Result<()> {
-    let files = prepare(ctx, payload, kernel, Job::Script(line))?;
+fn command(bench: &Bench<'_>, kernel: &Kernel, line: &str) -> Result<()> {
+    let files = prepare(bench, kernel, Job::Script(line))?;
     let mut status = None;
-    let story = guest::run(&kernel.image, &files, LIMITS, |said| {
-        match said.strip_prefix("@guest end command ") {
+    let story = guest::run(
+        &bench.emulator,
+        &kernel.image,
+        &files,
+        LIMITS,
+        |said| match said.strip_prefix("@guest end command ") {
             Some(number) => status = Some(number.to_owned()),
             None if said.starts_with("@guest ") => {}
             None => println!("{said}"),
-        }
-    })?;
+        },
+    )?;
     match (story.died, status.as_deref()) {
         (None, Some("0")) => Ok(()),
         (None, Some(number)) => bail!("the command's exit status was {number}"),
@@ -370,14 +376,14 @@ fn command(ctx: &Ctx, payload: &Payload, kernel: &Kernel, line: &str) -> Result<
 }
 
 /// Proves that a guest that fails, hangs, panics or says nothing is reported.
-fn self_test(ctx: &Ctx, payload: &Payload, kernel: &Kernel) -> Result<()> {
+fn self_test(bench: &Bench<'_>, kernel: &Kernel) -> Result<()> {
     let limits = Limits {
         whole: Duration::from_secs(120),
         silence: Duration::from_secs(10),
     };
     for (what, line, wanted) in TRIALS {
-        let files = prepare(ctx, payload, kernel, Job::Command(line))?;
-        let story = guest::run(&kernel.image, &files, limits, |_| {})?;
+        let files = prepare(bench, kernel, Job::Command(line))?;
+        let story = guest::run(&bench.emulator, &kernel.image, &files, limits, |_| {})?;
         let died = story.died.clone().unwrap_or_default();
         let failed: usize = story.outcomes.iter().map(|o| o.failed).sum();
         if failed == 0 && died.is_empty() {
