@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use bpfsys::{KernelVersion, MapType};
+use bpfsys::MapType;
 use rbpftool_tests::state::maps::{Content, Recipe, recipes};
 use rbpftool_tests::{Private, Suite, ensure_eq, run_tool, skip};
 use serde_json::Value;
@@ -66,12 +66,11 @@ fn create(recipe: &Recipe, pin: &Path, inner: &Path) -> Result<()> {
         }
         line.push_str(&format!(" inner_map pinned {}", inner.display()));
     }
-    let running = KernelVersion::running()?;
-    if (running.major, running.minor) < recipe.since {
+    if let Some(since) = recipe.too_new()? {
         refused(&line, "create")?;
         return Err(skip(format!(
-            "maps of type {} need Linux {}.{}",
-            recipe.map_type, recipe.since.0, recipe.since.1
+            "maps of type {} need Linux {since}",
+            recipe.map_type
         )));
     }
     if recipe.map_type.is_local_storage() && recipe.map_type != MapType::CGROUP_STORAGE {
