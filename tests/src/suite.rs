@@ -32,6 +32,8 @@ impl std::fmt::Debug for Suite {
 
 /// What is running, for the time limit's message.
 type Running = Arc<Mutex<BTreeMap<String, Instant>>>;
+/// How long the slower tests took.
+type Times = Arc<Mutex<Vec<(String, Duration)>>>;
 /// (test, reason)
 type Skips = Arc<Mutex<Vec<(String, String)>>>;
 
@@ -83,6 +85,7 @@ impl Suite {
         let strict = std::env::var_os("RBPF_STRICT").is_some_and(|v| v == "1");
         let skips = Skips::default();
         let running = Running::default();
+        let times = Times::default();
         let trials = self
             .tests
             .into_iter()
@@ -94,6 +97,7 @@ impl Suite {
                     strict,
                     Arc::clone(&skips),
                     Arc::clone(&running),
+                    Arc::clone(&times),
                 )
             })
             .collect();
@@ -102,9 +106,15 @@ impl Suite {
         for (test, reason) in lock(&skips).iter() {
             println!("SKIP {}::{test}: {}", self.name, reason.replace('\n', " "));
         }
+        for (test, took) in lock(&times).iter() {
+            println!("SLOW {}::{test}: {:.1} s", self.name, took.as_secs_f64());
+        }
         conclusion.exit_code()
     }
 }
+
+/// A test that takes longer is named at the end.
+const SLOW: Duration = Duration::from_secs(5);
 
 fn trial(
     name: String,
@@ -113,15 +123,20 @@ fn trial(
     strict: bool,
     skips: Skips,
     running: Running,
+    times: Times,
 ) -> Trial {
     Trial::ignorable_test(name.clone(), move || {
-        lock(&running).insert(name.clone(), Instant::now());
+        let start = Instant::now();
+        lock(&running).insert(name.clone(), start);
         let before = serial.then(FdSnapshot::take);
         let mut result = run();
         if let (Ok(()), Some(before)) = (&result, before) {
             result = before.check();
         }
         lock(&running).remove(&name);
+        if start.elapsed() > SLOW {
+            lock(&times).push((name.clone(), start.elapsed()));
+        }
         match result {
             Ok(()) => Ok(Completion::Completed),
             Err(e) => match e.downcast_ref::<Skip>() {

@@ -4,7 +4,7 @@
 //! After the run each answer is printed on a line of its own,
 //! `FEATURE category name yes|no|unknown`, and for helpers their number by
 //! program type, `FEATURE helpers xdp 104`, and their names,
-//! `HELPERS xdp map_lookup_elem ...`.
+//! `FEATURE helper_names xdp map_lookup_elem,map_update_elem,...`.
 
 #[path = "kernel_probes/helpers.rs"]
 mod helpers;
@@ -30,24 +30,11 @@ const CAP_SYS_ADMIN: u32 = 21;
 struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Lines {
-    fn push(&self, line: String) {
+    fn feature(&self, category: &str, name: &str, answer: &str) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(line);
-    }
-
-    fn feature(&self, category: &str, name: &str, answer: Support) {
-        let answer = match answer {
-            Support::Yes => "yes",
-            Support::No => "no",
-            Support::Unknown(_) => "unknown",
-        };
-        self.feature_text(category, name, answer);
-    }
-
-    fn feature_text(&self, category: &str, name: &str, answer: &str) {
-        self.push(format!("FEATURE {category} {name} {answer}"));
+            .push(format!("FEATURE {category} {name} {answer}"));
     }
 
     fn print(&self) {
@@ -56,6 +43,14 @@ impl Lines {
             // As the harness, which prints before this, has nowhere else to say it.
             let _closed = writeln!(out, "{line}");
         }
+    }
+}
+
+fn word(answer: Support) -> &'static str {
+    match answer {
+        Support::Yes => "yes",
+        Support::No => "no",
+        Support::Unknown(_) => "unknown",
     }
 }
 
@@ -84,7 +79,7 @@ fn main() -> ExitCode {
             let facts = facts()?;
             ensure!(!facts.is_empty(), "nothing was asked for");
             for fact in &facts {
-                lines.feature(category, &fact.name, fact.answer);
+                lines.feature(category, &fact.name, word(fact.answer));
             }
             Judge::running()?.verdict(&facts, excuses).into_result()
         });

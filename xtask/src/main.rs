@@ -18,6 +18,7 @@ mod oracle;
 mod run;
 mod suites;
 mod totals;
+mod vm;
 
 use ctx::Ctx;
 
@@ -41,6 +42,12 @@ const TASKS: &[Task] = &[
         args: "[--llvm] [--test [FILTER]]",
         help: "build the bpftool that ours is compared with; --test runs the comparison",
         run: oracle::task,
+    },
+    Task {
+        name: "vm",
+        args: "[KERNEL...] [-- FILTER]",
+        help: "the kernel suites on other kernels; --suite NAME, --kernel IMAGE, --run LINE, --shell, --self-test",
+        run: vm::task,
     },
     Task {
         name: "bench",

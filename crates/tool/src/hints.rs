@@ -1,8 +1,10 @@
 //! Advice for errors whose cause can be told from the machine's settings.
 
 use std::error::Error;
+use std::fmt::Display;
 
-use bpfsys::{Cmd, ErrorKind, Op, SysError};
+use bpfsys::probe::{self, Support};
+use bpfsys::{Cmd, ErrorKind, KernelVersion, Op, SysError};
 use nix::errno::Errno;
 
 /// What a user can do about `error`, where that is known.
@@ -17,18 +19,37 @@ pub fn for_error(error: &(dyn Error + 'static)) -> Option<String> {
     None
 }
 
+/// What to say where `probe` answers that this kernel has no such thing.
+pub fn for_lacking(
+    what: &str,
+    name: &dyn Display,
+    since: Option<KernelVersion>,
+    probe: impl FnOnce() -> Support,
+) -> Option<String> {
+    probe().is_no().then(|| match since {
+        Some(version) => format!(
+            "this kernel has no {what}{name}: Linux {}.{} brought it, if configured",
+            version.major, version.minor
+        ),
+        None => format!("this kernel has no {what}{name}"),
+    })
+}
+
 /// The capabilities that bpf() asks for, as bits of `CapEff`.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_BPF: u64 = 1 << 39;
 
 /// EPERM has many causes; which one it is can be read from the system.
 fn for_sys_error(error: &SysError) -> Option<String> {
-    if error.kind() != ErrorKind::Denied {
-        return None;
-    }
     let Op::Bpf(cmd) = error.op() else {
         return None;
     };
+    if error.is(Errno::EINVAL) {
+        return for_lacking("command ", &cmd, cmd.since(), || probe::command(cmd));
+    }
+    if error.kind() != ErrorKind::Denied {
+        return None;
+    }
     if matches!(cmd, Cmd::OBJ_GET | Cmd::OBJ_PIN) && error.is(Errno::EACCES) {
         return Some("the mode or owner of the file or its directory forbids it".into());
     }

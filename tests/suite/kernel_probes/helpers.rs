@@ -181,14 +181,16 @@ fn tell(lines: &Lines, prog_type: ProgType, answers: &[(Id, Support)]) {
         .collect();
     let unknown = answers
         .iter()
-        .any(|(_, a)| matches!(a, Support::Unknown(_)));
-    if unknown {
-        lines.feature_text("helpers", &prog_type.to_string(), "unknown");
+        .any(|(_, answer)| matches!(answer, Support::Unknown(_)));
+    let count = if unknown {
+        "unknown".to_owned()
     } else {
-        lines.feature_text("helpers", &prog_type.to_string(), &names.len().to_string());
-    }
+        names.len().to_string()
+    };
+    let prog_type = prog_type.to_string();
+    lines.feature("helpers", &prog_type, &count);
     if !names.is_empty() {
-        lines.push(format!("HELPERS {prog_type} {}", names.join(" ")));
+        lines.feature("helper_names", &prog_type, &names.join(","));
     }
 }
 

@@ -68,10 +68,11 @@ fn create(recipe: &Recipe, pin: &Path, inner: &Path) -> Result<()> {
     }
     if let Some(since) = recipe.too_new()? {
         refused(&line, "create")?;
-        return Err(skip(format!(
-            "maps of type {} need Linux {since}",
-            recipe.map_type
-        )));
+        let lacking = format!("maps of type {} need Linux {since}", recipe.map_type);
+        let hint = format!("this kernel has no maps of type {}", recipe.map_type);
+        let said = run_tool(words(&line))?.err();
+        ensure!(said.contains(&hint), "{lacking}, but it said {said}");
+        return Err(skip(lacking));
     }
     if recipe.map_type.is_local_storage() && recipe.map_type != MapType::CGROUP_STORAGE {
         // The kernel wants BTF for it, which the command line cannot give.

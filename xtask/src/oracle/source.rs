@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::apt::{self, Mirror};
+use crate::apt::{self, PrivateApt};
 use crate::ctx::Ctx;
 use crate::run;
 
@@ -43,8 +43,7 @@ pub(super) fn obtain(ctx: &Ctx, dir: &Path) -> Result<PathBuf> {
                 continue;
             }
         };
-        for package in apt.source_packages()? {
-            println!("   fetching {package} of {suite}");
+        for package in source_packages(&apt)? {
             let deb = apt.download(&package)?;
             let extracted = extract(ctx, &deb, &package, &tree);
             fs::remove_file(&deb).context("remove the package after use")?;
@@ -85,83 +84,19 @@ fn is_wanted(tree: &Path) -> bool {
     format!("{}.{minor}", major.saturating_add(6)) == super::VERSION
 }
 
-/// apt with lists, cache and sources of its own: nothing of the system's apt changes.
-struct PrivateApt<'a> {
-    ctx: &'a Ctx,
-    dir: PathBuf,
-}
-
-impl<'a> PrivateApt<'a> {
-    fn new(ctx: &'a Ctx, dir: &Path, mirror: &Mirror, suite: &str) -> Result<Self> {
-        let dir = dir.join("apt").join(suite);
-        for sub in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(dir.join(sub)).context("make a private apt directory")?;
-        }
-        let mut text = format!(
-            "Types: deb\nURIs: {}\nSuites: {suite}\nComponents: main\n",
-            mirror.uri
-        );
-        if let Some(key) = &mirror.signed_by {
-            text.push_str(&format!("Signed-By: {key}\n"));
-        }
-        fs::write(dir.join("private.sources"), text).context("write a private apt source")?;
-        let apt = Self { ctx, dir };
-        run::must(
-            apt.command("apt-get").arg("update"),
-            &ctx.log(&format!("oracle-apt-{suite}")),
-        )?;
-        Ok(apt)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut cmd = Command::new(program);
-        let path = |sub: &str| self.dir.join(sub).display().to_string();
-        for option in [
-            format!("Dir::Etc::sourcelist={}", path("private.sources")),
-            "Dir::Etc::sourceparts=/dev/null".to_owned(),
-            format!("Dir::State::lists={}", path("lists")),
-            format!("Dir::Cache={}", path("cache")),
-            "Acquire::Languages=none".to_owned(),
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
-            "APT::Sandbox::User=".to_owned(),
-            "APT::Update::Post-Invoke::=true".to_owned(),
-        ] {
-            cmd.args(["-o", &option]);
-        }
-        cmd
-    }
-
-    /// Names like `linux-source-7.2`, newest first.
-    fn source_packages(&self) -> Result<Vec<String>> {
-        let said = run::stdout_of(self.command("apt-cache").args([
-            "search",
-            "--names-only",
-            "^linux-source-[0-9.]+$",
-        ]))?;
-        let mut found: Vec<(Vec<u32>, String)> = said
-            .lines()
-            .filter_map(|l| l.split_whitespace().next())
-            .filter_map(|name| {
-                let numbers = name.strip_prefix("linux-source-")?;
-                let key: Option<Vec<u32>> = numbers.split('.').map(|n| n.parse().ok()).collect();
-                Some((key?, name.to_owned()))
-            })
-            .collect();
-        found.sort();
-        Ok(found.into_iter().rev().map(|(_, name)| name).collect())
-    }
-
-    fn download(&self, package: &str) -> Result<PathBuf> {
-        let mut cmd = self.command("apt-get");
-        cmd.args(["download", package]).current_dir(&self.dir);
-        run::must(&mut cmd, &self.ctx.log("oracle-download"))?;
-        fs::read_dir(&self.dir)
-            .context("read the download directory")?
-            .flatten()
-            .map(|e| e.path())
-            .find(|p| p.extension().is_some_and(|e| e == "deb"))
-            .with_context(|| format!("apt-get download {package} left no package"))
-    }
+/// Names like `linux-source-7.2`, newest first.
+fn source_packages(apt: &PrivateApt<'_>) -> Result<Vec<String>> {
+    let mut found: Vec<(Vec<u32>, String)> = apt
+        .search("^linux-source-[0-9.]+$")?
+        .into_iter()
+        .filter_map(|name| {
+            let numbers = name.strip_prefix("linux-source-")?;
+            let key: Option<Vec<u32>> = numbers.split('.').map(|n| n.parse().ok()).collect();
+            Some((key?, name))
+        })
+        .collect();
+    found.sort();
+    Ok(found.into_iter().rev().map(|(_, name)| name).collect())
 }
 
 /// Unpacks the wanted subtrees; the 1.7 GB around them never touch the disk.

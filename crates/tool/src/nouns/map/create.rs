@@ -4,12 +4,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use bpfsys::cmd::MapCreate;
 use bpfsys::uapi::flags::MapFlags;
-use bpfsys::{ErrorKind, MapFd, MapType, SysError};
+use bpfsys::{ErrorKind, MapFd, MapType, SysError, probe};
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 
 use crate::command::Context;
 use crate::failure::{Failure, Result};
 use crate::handle::MapHandle;
+use crate::hints;
 use crate::pins;
 use crate::render::escape::Escaped;
 use crate::words::{Words, shown};
@@ -48,8 +50,16 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         .ok_or_else(|| Failure::new("map type not specified"))?;
     let name = std::str::from_utf8(&name)
         .map_err(|error| Failure::because(format_args!("map name '{}'", Escaped(&name)), error))?;
-    let map = create(map_type, name, &spec)
-        .map_err(|error| Failure::because("map create failed", error))?;
+    let map = create(map_type, name, &spec).map_err(|error| {
+        let invalid = error.is(Errno::EINVAL);
+        let failure = Failure::because("map create failed", error);
+        match hints::for_lacking("maps of type ", &map_type, map_type.since(), || {
+            probe::map_type(map_type)
+        }) {
+            Some(hint) if invalid => failure.with_hint(hint),
+            _ => failure,
+        }
+    })?;
     pins::pin(&map, path)?;
     context.output.done()
 }

@@ -6,6 +6,10 @@ use std::process::Command;
 use crate::ctx::Ctx;
 use crate::run;
 
+mod private;
+
+pub(crate) use private::PrivateApt;
+
 /// Something a step cannot do without.
 pub(crate) struct Need {
     /// What is looked for, as told to the reader.
