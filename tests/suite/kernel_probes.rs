@@ -2,7 +2,8 @@
 //! version and configuration call for must be there, others must not.
 //!
 //! After the run each answer is printed on a line of its own,
-//! `FEATURE category name yes|no|unknown`, and for helpers their number by
+//! `FEATURE category name yes|no|unknown`, the version that brought it,
+//! `FEATURE since category/name 4.8`, and for helpers their number by
 //! program type, `FEATURE helpers xdp 104`, and their names,
 //! `FEATURE helper_names xdp map_lookup_elem,map_update_elem,...`.
 
@@ -80,6 +81,10 @@ fn main() -> ExitCode {
             ensure!(!facts.is_empty(), "nothing was asked for");
             for fact in &facts {
                 lines.feature(category, &fact.name, word(fact.answer));
+                if let Some(since) = fact.since {
+                    let which = format!("{category}/{}", fact.name);
+                    lines.feature("since", &which, &since.to_string());
+                }
             }
             Judge::running()?.verdict(&facts, excuses).into_result()
         });
