@@ -37,11 +37,12 @@ each of them. The suite fails where an answer cannot be true for the kernel's ve
 configuration, so a difference between two kernels here is one between the kernels.
 
 `yes`: the kernel has it. `–`: it does not, because it is too old or built without. `?`: it does
-not tell, for a reason the suite knows; the machine's own kernel, 6.18, refuses all programs that
-run by a trampoline, and which helpers some types may call follows from what they attach to.
+not tell, for a reason the suite knows: some kernels refuse all programs that run by a trampoline
+before they look at them, and which helpers some types may call follows from what they attach to.
 *Since* is the first kernel that has it, if it is configured.
 
-The kernels are Debian's, of the flavour that the release names: `cloud` is built with less.
+Releases that end in `amd64` are Debian's, and `cloud` is built with less; another is the own
+kernel of the machine that the run was made on.
 ";
 
 /// The tables, in order: category, heading, first column.
