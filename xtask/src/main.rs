@@ -39,7 +39,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "test",
         args: "[--quick]",
-        help: "everything CI runs; --quick leaves out the oracle and fuzz steps",
+        help: "everything CI runs; --quick leaves out the slow steps",
         run: suites::task,
     },
     Task {

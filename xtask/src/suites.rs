@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::apt::{self, Need};
 use crate::ctx::Ctx;
 use crate::totals::{Outcome, Reader, report};
-use crate::{dist, fuzz, oracle, run};
+use crate::{dist, fuzz, oracle, run, vm};
 
 /// The suite that compares with the reference bpftool.
 const ORACLE_SUITE: &str = "oracle_bpftool";
@@ -93,13 +93,18 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
         }));
     }
     if quick {
-        println!("--quick: the oracle, the static binary and the fuzz targets were left out");
+        println!(
+            "--quick: the oracle, the static binary, the fuzz targets and the other kernels were left out"
+        );
     } else {
         all.push(timed(|| match dist::build(ctx) {
             Ok(_) => passed("static binary"),
             Err(e) => failed("static binary", &e),
         }));
         all.push(timed(|| fuzz::smoke(ctx)));
+        let rows = matrix(ctx, &mut all);
+        vm::table(&rows);
+        all.extend(rows.into_iter().flat_map(|row| row.outcomes));
     }
     if report(&all, ctx.strict) {
         Ok(())
@@ -149,10 +154,37 @@ fn oracle_suite(ctx: &Ctx) -> Outcome {
             true,
         ),
         Err(e) => {
-            let reason = format!("no reference bpftool {}: {e:#}", oracle::VERSION);
-            Outcome::skipped(ORACLE_SUITE, reason.lines().next().unwrap_or_default())
+            let why = e.context(format!("no reference bpftool {}", oracle::VERSION));
+            unable(ctx, ORACLE_SUITE, &why)
         }
     }
+}
+
+/// The kernel suites on the other kernels, below this machine's own row.
+fn matrix(ctx: &Ctx, done: &mut Vec<Outcome>) -> Vec<vm::Row> {
+    match vm::matrix(ctx) {
+        Ok(rows) => {
+            let (ours, others) = done
+                .drain(..)
+                .partition(|o| vm::SUITES.iter().any(|s| o.step == **s));
+            *done = others;
+            let here = vm::Row::of_this_machine(ours);
+            [here].into_iter().chain(rows).collect()
+        }
+        Err(e) => {
+            done.push(unable(ctx, "other kernels", &e));
+            Vec::new()
+        }
+    }
+}
+
+/// A step whose tools are not to be had. Nobody looks at what CI has skipped.
+fn unable(ctx: &Ctx, step: &str, why: &anyhow::Error) -> Outcome {
+    if ctx.is_ci {
+        return failed(step, why);
+    }
+    let why = format!("{why:#}");
+    Outcome::skipped(step, why.lines().next().unwrap_or_default())
 }
 
 /// The `[[test]]` targets of the tests package, in the order of its manifest.
@@ -231,13 +263,19 @@ fn component(ctx: &Ctx, step: &str, args: &[&str], name: &str) -> Outcome {
 fn counted(ctx: &Ctx, step: &str, cmd: &mut Command, own_harness: bool) -> Outcome {
     let mut reader = Reader::default();
     let mut lines: Vec<String> = Vec::new();
+    let mut features: Vec<String> = Vec::new();
     let log = ctx.log(&step.replace(' ', "-"));
     match run::logged(cmd, &log, |line| {
         reader.line(line);
-        lines.push(line.to_owned());
+        if line.starts_with("FEATURE ") {
+            features.push(line.to_owned());
+        } else {
+            lines.push(line.to_owned());
+        }
     }) {
         Ok(status) => {
-            let out = reader.finish(step, own_harness, status.success());
+            let mut out = reader.finish(step, own_harness, status.success());
+            out.features = features;
             if out.failed > 0 {
                 let told = lines.len().saturating_sub(400);
                 lines.iter().skip(told).for_each(|l| println!("{l}"));

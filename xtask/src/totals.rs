@@ -12,6 +12,8 @@ pub(crate) struct Outcome {
     /// (test, reason)
     pub(crate) skips: Vec<(String, String)>,
     pub(crate) took: Duration,
+    /// What the probes said, a line each: `FEATURE ...`.
+    pub(crate) features: Vec<String>,
 }
 
 impl Outcome {

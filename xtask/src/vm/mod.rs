@@ -9,12 +9,14 @@ mod payload;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use guest::{Files, Limits, Story};
 use kernels::{Kernel, MATRIX};
+pub(crate) use payload::SUITES;
 use payload::{Job, Payload};
 
 use crate::apt::{self, Need};
@@ -140,16 +142,112 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     if names.is_empty() {
         bail!("there is no suite of that name");
     }
-    let mut all = Vec::new();
-    for kernel in &kernels {
-        let story = suites(ctx, &payload, kernel, &names, &asked.args)?;
-        all.extend(told(kernel, story, &names));
-    }
+    let rows = guests(ctx, &payload, &kernels, &names, &asked.args);
+    table(&rows);
+    let all: Vec<Outcome> = rows.into_iter().flat_map(|r| r.outcomes).collect();
     if crate::totals::report(&all, ctx.strict) {
         Ok(())
     } else {
         bail!("there are failures; the logs are in target/vm/run/KERNEL");
     }
+}
+
+/// What one kernel of the matrix came to.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) label: String,
+    /// `uname -r`, empty if it never got so far.
+    pub(crate) release: String,
+    pub(crate) outcomes: Vec<Outcome>,
+    /// What the probes said, a line each.
+    pub(crate) features: Vec<String>,
+}
+
+impl Row {
+    /// The suites as they went on this machine's own kernel.
+    pub(crate) fn of_this_machine(mut outcomes: Vec<Outcome>) -> Self {
+        let features = outcomes.iter_mut().flat_map(|o| o.features.drain(..));
+        let features = features.collect();
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            label: "here".to_owned(),
+            release: release.trim().to_owned(),
+            outcomes,
+            features,
+        }
+    }
+
+    /// A row that is one failure.
+    fn failed(label: &str, why: &str) -> Self {
+        println!("{label}: {why}");
+        let mut outcome = Outcome::new(&format!("{label} guest"));
+        outcome.failed = 1;
+        Self {
+            label: label.to_owned(),
+            release: String::new(),
+            outcomes: vec![outcome],
+            features: Vec::new(),
+        }
+    }
+}
+
+/// All kernels of the matrix with all suites, after proof that failures are
+/// noticed. The error says what is missing here to run any of it.
+pub(crate) fn matrix(ctx: &Ctx) -> Result<Vec<Row>> {
+    apt::ensure(ctx, NEEDS).map_err(anyhow::Error::msg)?;
+    let payload = Payload::build(ctx)?;
+    let mut rows = Vec::new();
+    let mut kernels = Vec::new();
+    for wanted in MATRIX {
+        match kernels::obtain(ctx, wanted) {
+            Ok(kernel) => kernels.push(kernel),
+            Err(e) => rows.push(Row::failed(wanted.label, &format!("{e:#}"))),
+        }
+    }
+    if let Some(kernel) = kernels.first()
+        && let Err(e) = self_test(ctx, &payload, kernel)
+    {
+        rows.push(Row::failed("self-test", &format!("{e:#}")));
+    }
+    let names: Vec<&str> = payload.suites().collect();
+    rows.extend(guests(ctx, &payload, &kernels, &names, &[]));
+    Ok(rows)
+}
+
+/// Runs suites on every kernel, as many guests at a time as there are CPUs:
+/// a guest has two, and mostly one of them has nothing to do.
+fn guests(
+    ctx: &Ctx,
+    payload: &Payload,
+    kernels: &[Kernel],
+    names: &[&str],
+    args: &[String],
+) -> Vec<Row> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut rows = Vec::new();
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            let Some(kernel) = kernels.get(n) else {
+                return rows;
+            };
+            let row = match suites(ctx, payload, kernel, names, args) {
+                Ok(story) => told(kernel, story, names),
+                Err(e) => Row::failed(&kernel.label, &format!("{e:#}")),
+            };
+            rows.push((n, row));
+        }
+    };
+    let mut rows: Vec<(usize, Row)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers.min(kernels.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let joined = threads.into_iter().map(|t| t.join().unwrap_or_default());
+        joined.flatten().collect()
+    });
+    rows.sort_by_key(|(n, _)| *n);
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 /// Runs suites in one guest, telling each line.
@@ -162,7 +260,6 @@ fn suites(
 ) -> Result<Story> {
     let job = Job::Suites { names, args };
     let files = prepare(ctx, payload, kernel, job)?;
-    println!("== Linux {}", kernel.label);
     let label = &kernel.label;
     let story = guest::run(&kernel.image, &files, LIMITS, |line| {
         if !line.starts_with("FEATURE ") {
@@ -171,6 +268,29 @@ fn suites(
     })?;
     fs::remove_file(&files.initramfs).context("remove what was packed")?;
     Ok(story)
+}
+
+/// Kernel by kernel: passed, skipped, failed.
+pub(crate) fn table(rows: &[Row]) {
+    println!(
+        "\n{:<12} {:<28} {:>7} {:>8} {:>7} {:>8}",
+        "kernel", "release", "passed", "skipped", "failed", "seconds"
+    );
+    for row in rows {
+        let sum = |of: fn(&Outcome) -> usize| row.outcomes.iter().map(of).sum::<usize>();
+        println!(
+            "{:<12} {:<28} {:>7} {:>8} {:>7} {:>8.1}",
+            row.label,
+            row.release,
+            sum(|o| o.passed),
+            sum(|o| o.skips.len()),
+            sum(|o| o.failed),
+            row.outcomes
+                .iter()
+                .map(|o| o.took.as_secs_f64())
+                .sum::<f64>(),
+        );
+    }
 }
 
 /// Packs a guest's file system.
@@ -188,26 +308,37 @@ fn prepare(ctx: &Ctx, payload: &Payload, kernel: &Kernel, job: Job<'_>) -> Resul
 }
 
 /// What a guest did as outcomes; whatever did not happen is a failure.
-fn told(kernel: &Kernel, story: Story, names: &[&str]) -> Vec<Outcome> {
-    let mut all: Vec<Outcome> = Vec::new();
+fn told(kernel: &Kernel, story: Story, names: &[&str]) -> Row {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let failure = |step: &str, why: &str| {
+        println!("{}: {step}: {why}", kernel.label);
+        let mut outcome = Outcome::new(&format!("{} {step}", kernel.label));
+        outcome.failed = 1;
+        outcome
+    };
     let begun: Vec<String> = story.outcomes.iter().map(|o| o.step.clone()).collect();
     for mut outcome in story.outcomes {
         outcome.step = format!("{} {}", kernel.label, outcome.step);
-        all.push(outcome);
+        for (test, _) in &mut outcome.skips {
+            *test = format!("{} {test}", kernel.label);
+        }
+        outcomes.push(outcome);
     }
     for name in names.iter().filter(|n| !begun.iter().any(|b| b == *n)) {
-        let mut missing = Outcome::new(&format!("{} {name}", kernel.label));
-        missing.failed = 1;
-        println!("{}: {name} did not run", kernel.label);
-        all.push(missing);
+        outcomes.push(failure(name, "did not run"));
     }
     if let Some(why) = story.died {
-        println!("{}: {why}", kernel.label);
-        let mut died = Outcome::new(&format!("{} guest", kernel.label));
-        died.failed = 1;
-        all.push(died);
+        outcomes.push(failure("guest", &why));
     }
-    all
+    for what in &story.lacks {
+        println!("{}: lacks {what}", kernel.label);
+    }
+    Row {
+        label: kernel.label.clone(),
+        release: story.release.unwrap_or_default(),
+        outcomes,
+        features: story.features,
+    }
 }
 
 /// Becomes the emulator, with the guest's shell on this terminal.
@@ -242,7 +373,7 @@ fn command(ctx: &Ctx, payload: &Payload, kernel: &Kernel, line: &str) -> Result<
 fn self_test(ctx: &Ctx, payload: &Payload, kernel: &Kernel) -> Result<()> {
     let limits = Limits {
         whole: Duration::from_secs(120),
-        silence: Duration::from_secs(20),
+        silence: Duration::from_secs(10),
     };
     for (what, line, wanted) in TRIALS {
         let files = prepare(ctx, payload, kernel, Job::Command(line))?;

@@ -14,7 +14,7 @@ use crate::ctx::Ctx;
 use crate::{dist, oracle, run};
 
 /// The suites that need a kernel, in the order they run.
-pub(super) const SUITES: &[&str] = &[
+pub(crate) const SUITES: &[&str] = &[
     "uapi_layout",
     "kernel_probes",
     "kernel_cmds",
