@@ -9,6 +9,7 @@
 mod expected;
 mod fds;
 pub mod forge;
+pub mod kernel;
 mod ns;
 mod outcome;
 mod program;

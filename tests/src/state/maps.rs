@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use bpfsys::cmd::{MapCreate, MapUpdateElem};
 use bpfsys::uapi::flags::{ElemFlags, MapFlags};
-use bpfsys::{MapFd, MapType};
+use bpfsys::{KernelVersion, MapFd, MapType};
 
 use super::types::Types;
 
@@ -22,8 +22,6 @@ pub struct Recipe {
     pub flags: MapFlags,
     /// Is its content bytes that a system call may write and read back?
     pub content: Content,
-    /// The first kernel that has it, where not every supported one does.
-    pub since: (u16, u16),
 }
 
 /// What can be put into a map of a type.
@@ -51,7 +49,6 @@ const fn recipe(map_type: MapType, key: u32, value: u32, entries: u32, content: 
         entries,
         flags: NO,
         content,
-        since: (0, 0),
     }
 }
 
@@ -111,13 +108,9 @@ pub fn recipes() -> Vec<Recipe> {
             flags: MapFlags::MMAPABLE,
             ..recipe(MapType::ARENA, 0, 0, 2, Other)
         },
-        Recipe {
-            since: (6, 19),
-            ..recipe(MapType::INSN_ARRAY, 4, 16, 2, Other)
-        },
+        recipe(MapType::INSN_ARRAY, 4, 16, 2, Other),
         Recipe {
             flags: MapFlags::NO_PREALLOC,
-            since: (7, 2),
             ..recipe(MapType::RHASH, 4, 8, 16, Bytes)
         },
     ]
@@ -135,6 +128,16 @@ fn needs_btf(map_type: MapType) -> bool {
 }
 
 impl Recipe {
+    /// The first kernel that has the type, if the running one is older.
+    ///
+    /// # Errors
+    ///
+    /// If the version cannot be read, or that of the type is not known.
+    pub fn too_new(&self) -> Result<Option<KernelVersion>> {
+        let since = self.map_type.since().context("a type of no version")?;
+        Ok((since > KernelVersion::running()?).then_some(since))
+    }
+
     /// Makes the map; `name` has at most 15 characters.
     ///
     /// # Errors

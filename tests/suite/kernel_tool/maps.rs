@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use bpfsys::{KernelVersion, MapType};
+use bpfsys::MapType;
 use rbpftool_tests::state::maps::{Content, Recipe, recipes};
 use rbpftool_tests::{Private, Suite, ensure_eq, run_tool, skip};
 use serde_json::Value;
@@ -66,8 +66,7 @@ fn create(recipe: &Recipe, pin: &Path, inner: &Path) -> Result<()> {
         }
         line.push_str(&format!(" inner_map pinned {}", inner.display()));
     }
-    let since = recipe.map_type.since().context("a type of no version")?;
-    if KernelVersion::running()? < since {
+    if let Some(since) = recipe.too_new()? {
         refused(&line, "create")?;
         let lacking = format!("maps of type {} need Linux {since}", recipe.map_type);
         let hint = format!("this kernel has no maps of type {}", recipe.map_type);

@@ -16,6 +16,7 @@ use crate::{dist, oracle, run};
 /// The suites that need a kernel, in the order they run.
 pub(crate) const SUITES: &[&str] = &[
     "uapi_layout",
+    "kernel_probes",
     "kernel_cmds",
     "kernel_tool",
     "oracle_bpftool",

@@ -25,13 +25,9 @@ fn probe(attach: AttachType) -> Support {
         | AttachType::TRACE_ITER
         | AttachType::MODIFY_RETURN => by_target(ProgType::TRACING, attach),
         AttachType::LSM_MAC | AttachType::LSM_CGROUP => by_target(ProgType::LSM, attach),
-        // These name their functions when they are attached.
         AttachType::TRACE_FENTRY_MULTI
         | AttachType::TRACE_FEXIT_MULTI
-        | AttachType::TRACE_FSESSION_MULTI => {
-            let load = request(ProgType::TRACING, &RETURN_1);
-            Support::of(load.expected_attach_type(attach).attach_btf_id(0).run())
-        }
+        | AttachType::TRACE_FSESSION_MULTI => link::tracing_multi(attach),
         AttachType::SK_REUSEPORT_SELECT | AttachType::SK_REUSEPORT_SELECT_OR_MIGRATE => {
             by_load(ProgType::SK_REUSEPORT, attach)
         }
@@ -91,7 +87,8 @@ fn by_target(prog_type: ProgType, attach: AttachType) -> Support {
     match load.run() {
         Ok(_) => Support::Yes,
         Err(error) if error.log().as_str().contains("attach_btf_id 1 ") => Support::Yes,
-        Err(error) => Support::of::<(), _>(Err(error)),
+        // The second is for what the JIT cannot do.
+        Err(error) => Support::judge::<(), _>(Err(error), &[], &[libc::EINVAL, libc::EOPNOTSUPP]),
     }
 }
 

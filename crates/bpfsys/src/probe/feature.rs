@@ -57,11 +57,11 @@ features! {
     "v2_isa" (4, 14) "comparisons for less than" || run("r0 = 0\nif r0 < 0x1 goto pc+1\nr0 = 1\nexit");
     "object_names" (4, 15) "names of programs and maps" object_names;
     "subprograms" (4, 16) "calls between functions of a program" || run("call pc+1\nexit\nr0 = 0\nexit");
-    "kernel_btf" (5, 4) "types of the running kernel" kernel_btf;
     "v3_isa" (5, 1) "jumps on 32-bit values" || run("r0 = 0\nif w0 < 0x1 goto pc+1\nr0 = 1\nexit");
     "large_insn_limit" (5, 2) "programs of more than 4096 instructions" large_insn_limit;
     "global_data" (5, 2) "addresses of map values in programs" global_data;
     "bounded_loops" (5, 3) "loops that the verifier sees end" || run("r0 = 10\nr0 -= 1\nif r0 != 0x0 goto pc-2\nexit");
+    "kernel_btf" (5, 4) "types of the running kernel" kernel_btf;
     "array_mmap" (5, 5) "arrays that can be mapped" || map(MapCreate::new(MapType::ARRAY, 4, 4, 1).flags(MapFlags::MMAPABLE));
     "probe_read_kernel" (5, 5) "reading user and kernel memory by separate helpers" || helper(ProgType::TRACEPOINT, HelperId::PROBE_READ_KERNEL);
     "btf_global_func" (5, 6) "functions that are verified by themselves" btf::global_func;
@@ -76,7 +76,7 @@ features! {
     "may_goto" (6, 9) "loops that the kernel ends" || run("r0 = 0\nmay_goto pc+1\ngoto pc-2\nexit");
     "arena" (6, 9) "memory shared with user space" || super::map_type(MapType::ARENA);
     "token" (6, 9) "rights given by a mounted file system" || super::command(Cmd::TOKEN_CREATE);
-    "btf_qmark_datasec" (6, 10) "optional sections in BTF" btf::qmark_datasec;
+    "btf_qmark_datasec" (6, 9) "optional sections in BTF" btf::qmark_datasec;
     "fd_array_cnt" (6, 14) "maps bound to a program when it is loaded" fd_array_cnt;
     "btf_tag_kind_flag" (6, 15) "tags that stand for attributes in BTF" btf::tag_kind_flag;
     "load_acquire" (6, 15) "loads and stores with memory order" || run("r1 = 0\n*(u64 *)(r10 -8) = r1\nr0 = load_acquire((u64 *)(r10 -8))\nexit");
@@ -118,7 +118,8 @@ fn object_names() -> Support {
     map(MapCreate::new(MapType::ARRAY, 4, 4, 1).name("probe"))
 }
 
-/// Kernel BTF is the first object of the system where there is any.
+/// Kernel BTF is the first object of the system where there is any. Before 5.11 it had no id, but
+/// programs that trace it could be loaded, or be refused for the type they name.
 fn kernel_btf() -> Support {
     for id in crate::btf_ids() {
         let is_kernel = id
@@ -133,7 +134,7 @@ fn kernel_btf() -> Support {
             Err(error) => return Support::of::<(), _>(Err(error)),
         }
     }
-    Support::No
+    super::prog_type(ProgType::TRACING)
 }
 
 fn large_insn_limit() -> Support {

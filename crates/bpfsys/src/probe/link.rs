@@ -1,6 +1,6 @@
 //! Link types.
 
-use super::programs::{RETURN_1, request, smallest};
+use super::programs::{RETURN_0, RETURN_1, request, smallest};
 use super::{Key, Support, attach_type, cached, command};
 use crate::cmd::{KprobeFunctions, LinkCreate, LinkTarget, known};
 use crate::uapi::enums::{AttachType, Cmd, LinkType, ProgType};
@@ -41,7 +41,7 @@ fn probe(link_type: LinkType) -> Support {
         LinkType::NETFILTER => netfilter(),
         LinkType::TCX => attach_type(AttachType::TCX_INGRESS),
         LinkType::NETKIT => attach_type(AttachType::NETKIT_PRIMARY),
-        LinkType::TRACING_MULTI => attach_type(AttachType::TRACE_FENTRY_MULTI),
+        LinkType::TRACING_MULTI => tracing_multi(AttachType::TRACE_FENTRY_MULTI),
         _ => Support::No,
     }
 }
@@ -110,6 +110,28 @@ pub(super) fn uprobe_multi(session: bool) -> Support {
             &[libc::EINVAL, libc::EOPNOTSUPP],
         ),
         Err(error) => Support::of::<(), _>(Err(error)),
+    }
+}
+
+/// Asks for kernel type 1, which is no function. Such a program names no function when it is
+/// loaded, and kernels that load it know the link, unless they are built without.
+pub(super) fn tracing_multi(attach: AttachType) -> Support {
+    let no = [libc::EINVAL, libc::EOPNOTSUPP];
+    let load = request(ProgType::TRACING, &RETURN_0)
+        .expected_attach_type(attach)
+        .attach_btf_id(0);
+    let target = LinkTarget::TracingMulti {
+        attach_type: attach,
+        ids: &[1],
+        cookies: &[],
+    };
+    match load.run() {
+        Ok(prog) => Support::judge(
+            LinkCreate::new(&prog, target).run(),
+            &[libc::EINVAL],
+            &[libc::EOPNOTSUPP],
+        ),
+        Err(error) => Support::judge::<(), _>(Err(error), &[], &no),
     }
 }
 

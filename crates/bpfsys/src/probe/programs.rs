@@ -7,6 +7,9 @@ use crate::insn::{Insn, Reg, asm};
 use crate::uapi::enums::{AttachType, ProgType};
 use crate::uapi::flags::ProgLoadFlags;
 
+/// Returns 0, as programs on many functions must.
+pub(super) const RETURN_0: [Insn; 2] = [asm::mov64_imm(Reg::R0, 0), asm::exit()];
+
 /// Returns 1.
 pub(super) const RETURN_1: [Insn; 2] = [asm::mov64_imm(Reg::R0, 1), asm::exit()];
 

@@ -1,8 +1,6 @@
-//! The probes against the running kernel: what it must have by its version it has, unless it says
-//! that it may not tell.
+//! How answers are judged and kept, and what the running kernel's must be whatever its version.
 
 use super::*;
-use crate::KernelVersion;
 use crate::error::Op;
 use crate::uapi::enums::{AttachType, Cmd, LinkType, MapType, ProgType};
 use crate::uapi::helpers::HelperId;
@@ -43,57 +41,6 @@ fn names_of_features_are_unique() {
 
 mod kernel {
     use super::*;
-
-    /// A kernel of the version that brought something may be built without it, so a "no" is only
-    /// reported; a "yes" of a kernel that is too old cannot be, up to backports by distributions.
-    fn check(what: &str, since: Option<KernelVersion>, support: Support) -> Option<String> {
-        let running = KernelVersion::running().unwrap();
-        let since = since?;
-        // Versions of the newest features are not settled.
-        let far = KernelVersion::new(running.major, running.minor + 4, 0);
-        match support {
-            Support::Yes if since > far => Some(format!("{what}: yes, but since {since}")),
-            Support::No if since <= running => Some(format!("{what}: no, but since {since}")),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn types_and_commands_agree_with_version() {
-        crate::tests::kernel::require_bpf!();
-        let mut odd = Vec::new();
-        for t in ProgType::ALL {
-            odd.extend(check(&format!("prog {t}"), t.since(), prog_type(*t)));
-        }
-        for t in MapType::ALL {
-            odd.extend(check(&format!("map {t}"), t.since(), map_type(*t)));
-        }
-        for t in AttachType::ALL {
-            odd.extend(check(&format!("attach {t}"), t.since(), attach_type(*t)));
-        }
-        for t in LinkType::ALL {
-            odd.extend(check(&format!("link {t}"), t.since(), link_type(*t)));
-        }
-        for cmd in Cmd::ALL {
-            odd.extend(check(&format!("cmd {cmd}"), cmd.since(), command(*cmd)));
-        }
-        for feature in FEATURES {
-            odd.extend(check(feature.name, Some(feature.since), feature.probe()));
-        }
-        for line in &odd {
-            eprintln!("{line}");
-        }
-        let config = [
-            "unspec",
-            "netkit",
-            "kprobe_multi",
-            "kprobe_session",
-            "lirc_mode2",
-            "tracing_multi",
-        ];
-        odd.retain(|line| !config.iter().any(|name| line.contains(name)));
-        assert_eq!(odd, Vec::<String>::new());
-    }
 
     #[test]
     fn helpers_depend_on_type() {

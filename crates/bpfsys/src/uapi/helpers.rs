@@ -3,6 +3,7 @@
 //! The kernel froze this list at 211; newer functions are kfuncs, found by
 //! BTF instead of by number.
 
+use crate::KernelVersion;
 use std::fmt;
 
 /// A helper function that programs call by number.
@@ -13,6 +14,54 @@ use std::fmt;
 pub struct HelperId(pub u32);
 
 const PREFIX: &str = "bpf_";
+
+/// Ids were given in the order of time: the first id of each kernel that brought any.
+const SINCE: &[(u32, u16, u16)] = &[
+    (0, 3, 18),
+    (1, 3, 19),
+    (4, 4, 1),
+    (12, 4, 2),
+    (17, 4, 3),
+    (23, 4, 4),
+    (26, 4, 5),
+    (27, 4, 6),
+    (31, 4, 8),
+    (37, 4, 9),
+    (42, 4, 10),
+    (45, 4, 11),
+    (46, 4, 12),
+    (48, 4, 13),
+    (51, 4, 14),
+    (54, 4, 15),
+    (58, 4, 16),
+    (60, 4, 17),
+    (65, 4, 18),
+    (81, 4, 19),
+    (84, 4, 20),
+    (91, 5, 0),
+    (93, 5, 1),
+    (99, 5, 2),
+    (109, 5, 3),
+    (110, 5, 4),
+    (111, 5, 5),
+    (116, 5, 6),
+    (119, 5, 7),
+    (125, 5, 8),
+    (136, 5, 9),
+    (142, 5, 10),
+    (156, 5, 11),
+    (163, 5, 12),
+    (164, 5, 13),
+    (166, 5, 14),
+    (169, 5, 15),
+    (176, 5, 16),
+    (180, 5, 17),
+    (186, 5, 18),
+    (194, 5, 19),
+    (204, 6, 0),
+    (208, 6, 1),
+    (210, 6, 2),
+];
 
 impl HelperId {
     /// The name without `bpf_`, as in `map_lookup_elem`.
@@ -26,6 +75,16 @@ impl HelperId {
     pub fn bpf_name(self) -> Option<&'static str> {
         let index = usize::try_from(self.0).ok()?;
         NAMES.get(index).copied()
+    }
+
+    /// The first kernel with this helper, for programs of any type. For messages and sanity checks
+    /// only, as all versions.
+    #[must_use]
+    pub fn since(self) -> Option<KernelVersion> {
+        self.name()?;
+        let after = SINCE.partition_point(|(first, ..)| *first <= self.0);
+        let (_, major, minor) = *SINCE.get(after.checked_sub(1)?)?;
+        Some(KernelVersion::new(major, minor, 0))
     }
 
     /// The helper with this [`name`](Self::name), in which `bpf_` is left out.
@@ -284,7 +343,8 @@ helpers! {
 
 #[cfg(test)]
 mod tests {
-    use super::HelperId;
+    use super::{HelperId, SINCE};
+    use crate::KernelVersion;
 
     #[test]
     fn ids_are_their_own_positions() {
@@ -303,6 +363,22 @@ mod tests {
         }
         assert_eq!(HelperId::from_name("bpf_map_lookup_elem"), None);
         assert_eq!(HelperId::from_name(""), None);
+    }
+
+    #[test]
+    fn versions_rise_with_the_ids() {
+        assert!(
+            SINCE
+                .windows(2)
+                .all(|pair| pair[0] < pair[1] && (pair[0].1, pair[0].2) < (pair[1].1, pair[1].2))
+        );
+        let since = |id: u32| HelperId(id).since();
+        let version = |major, minor| Some(KernelVersion::new(major, minor, 0));
+        assert_eq!(since(1), version(3, 19));
+        assert_eq!(since(155), version(5, 10));
+        assert_eq!(since(156), version(5, 11));
+        assert_eq!(since(211), version(6, 2));
+        assert_eq!(since(212), None);
     }
 
     #[test]

@@ -14,7 +14,8 @@ open_enum! {
         XDP = 6, "BPF_LINK_TYPE_XDP", "xdp", (5, 9);
         PERF_EVENT = 7, "BPF_LINK_TYPE_PERF_EVENT", "perf_event", (5, 15);
         KPROBE_MULTI = 8, "BPF_LINK_TYPE_KPROBE_MULTI", "kprobe_multi", (5, 18);
-        STRUCT_OPS = 9, "BPF_LINK_TYPE_STRUCT_OPS", "struct_ops", (6, 1);
+        // 6.0 had the number, for the kernel's own use.
+        STRUCT_OPS = 9, "BPF_LINK_TYPE_STRUCT_OPS", "struct_ops", (6, 4);
         NETFILTER = 10, "BPF_LINK_TYPE_NETFILTER", "netfilter", (6, 4);
         TCX = 11, "BPF_LINK_TYPE_TCX", "tcx", (6, 6);
         UPROBE_MULTI = 12, "BPF_LINK_TYPE_UPROBE_MULTI", "uprobe_multi", (6, 6);
