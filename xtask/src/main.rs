@@ -14,10 +14,6 @@ mod dist;
 mod elf;
 mod fuzz;
 mod golden;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the task that runs all kernels is to write it")
-)]
 mod kernel_support;
 mod oracle;
 mod run;

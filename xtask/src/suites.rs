@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::apt::{self, Need};
 use crate::ctx::Ctx;
 use crate::totals::{Outcome, Reader, report};
-use crate::{dist, fuzz, oracle, run, vm};
+use crate::{dist, fuzz, kernel_support, oracle, run, vm};
 
 /// The suite that compares with the reference bpftool.
 const ORACLE_SUITE: &str = "oracle_bpftool";
@@ -169,13 +169,37 @@ fn matrix(ctx: &Ctx, done: &mut Vec<Outcome>) -> Vec<vm::Row> {
                 .partition(|o| vm::SUITES.iter().any(|s| o.step == **s));
             *done = others;
             let here = vm::Row::of_this_machine(ours);
-            [here].into_iter().chain(rows).collect()
+            let mut rows: Vec<vm::Row> = [here].into_iter().chain(rows).collect();
+            rows.sort_by_key(vm::Row::order);
+            done.push(timed(|| support(ctx, &rows)));
+            rows
         }
         Err(e) => {
             done.push(unable(ctx, "other kernels", &e));
             Vec::new()
         }
     }
+}
+
+/// What the kernels can do is written down as they say it.
+fn support(ctx: &Ctx, rows: &[vm::Row]) -> Outcome {
+    const STEP: &str = "docs/kernel-support.md";
+    let kernels: Vec<_> = rows.iter().map(vm::Row::support).collect();
+    let fresh = kernel_support::render(&kernels);
+    let kept = ctx.target.join("vm/kernel-support.md");
+    let committed = std::fs::read_to_string(ctx.root.join(STEP)).unwrap_or_default();
+    let mut wrong = kernel_support::differences(&committed, &fresh);
+    if let Err(e) = std::fs::write(&kept, &fresh) {
+        wrong.push(format!("cannot write {}: {e}", kept.display()));
+    }
+    if wrong.is_empty() {
+        return passed(STEP);
+    }
+    wrong.iter().for_each(|line| println!("   {line}"));
+    failed(
+        STEP,
+        &anyhow::anyhow!("this run says otherwise: see {}", kept.display()),
+    )
 }
 
 /// A step whose tools are not to be had. Nobody looks at what CI has skipped.

@@ -123,10 +123,10 @@ mod tests {
         assert_eq!(bytes.len() % 4, 0);
         let text = String::from_utf8_lossy(&bytes);
         let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("no {what}"));
-        assert!(at("\0a\0") < at("a/b\0") || at("a\0") < at("a/b\0"));
-        assert!(at("a/b\0") < at("a/b/c\0"));
-        assert_eq!(text.matches("a/b\0").count(), 1);
-        assert!(text.ends_with("TRAILER!!!\0\0\0\0") || text.contains("TRAILER!!!\0"));
+        assert!(at("0a\0") < at("0a/b\0"));
+        assert!(at("0a/b\0") < at("a/b/c\0"));
+        assert_eq!(text.matches("0a/b\0").count(), 1);
+        assert!(text.trim_end_matches('\0').ends_with("TRAILER!!!"));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use payload::{Job, Payload};
 
 use crate::apt::{self, Need};
 use crate::ctx::Ctx;
+use crate::kernel_support;
 use crate::run;
 use crate::totals::Outcome;
 
@@ -184,12 +185,37 @@ impl Row {
         let features = outcomes.iter_mut().flat_map(|o| o.features.drain(..));
         let features = features.collect();
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let release = release.trim();
+        let version: Vec<&str> = release.splitn(3, '.').take(2).collect();
         Self {
-            label: "here".to_owned(),
-            release: release.trim().to_owned(),
+            label: version.join("."),
+            release: release.to_owned(),
             outcomes,
             features,
         }
+    }
+
+    /// For the tables of what kernels can do.
+    pub(crate) fn support(&self) -> kernel_support::Kernel {
+        let sum = |of: fn(&Outcome) -> usize| self.outcomes.iter().map(of).sum();
+        kernel_support::Kernel {
+            label: self.label.clone(),
+            release: self.release.clone(),
+            answers: self
+                .features
+                .iter()
+                .filter_map(|line| kernel_support::answer(line))
+                .collect(),
+            passed: sum(|o| o.passed),
+            skipped: sum(|o| o.skips.len()),
+            failed: sum(|o| o.failed),
+        }
+    }
+
+    /// By version; labels that say no more than another come first.
+    pub(crate) fn order(&self) -> (Vec<u32>, String) {
+        let numbers = self.label.split(['.', '-']).map_while(|n| n.parse().ok());
+        (numbers.collect(), self.label.clone())
     }
 
     /// A row that is one failure.
