@@ -104,10 +104,7 @@ fn say(port: &mut Option<File>, text: &str) {
 
 fn jobs(port: &mut Option<File>) -> Result<()> {
     let release = nix::sys::utsname::uname().context("uname")?;
-    say(
-        port,
-        &format!("up {}", release.release().to_string_lossy()),
-    );
+    say(port, &format!("up {}", release.release().to_string_lossy()));
     setrlimit(Resource::RLIMIT_CORE, 0, 0).context("forbid core files")?;
     // Kernels before 5.11 charge maps and programs to it.
     setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)

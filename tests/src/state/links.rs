@@ -17,6 +17,7 @@ use bpfsys::uapi::perf::{self, PerfEventAttr};
 use bpfsys::{AttachType, LinkFd, MapFd, MapType, ProgFd, ProgType};
 use btf::{Btf, Kind, Type};
 
+use super::Needs;
 use super::progs::{asm, simple_of, tracing};
 use super::types::Types;
 use crate::Private;
@@ -50,8 +51,14 @@ impl Held {
     }
 }
 
-/// A link, or why there is none: (label, link or error).
+/// A link, or why there is none: the label of its kind, which begins with the name of its
+/// type, and the link. Every error has a [`Needs`] in its chain.
 pub type Attempt = (&'static str, Result<Held>);
+
+fn attempt(label: &'static str, since: (u16, u16), made: Result<Held>) -> Attempt {
+    let made = made.map(|held| Held { label, ..held });
+    (label, made.context(Needs(since)))
+}
 
 /// A tracepoint that hardly ever fires, so that nothing on the machine slows
 /// down while a program is attached to it.
@@ -64,45 +71,47 @@ pub fn one_of_each(
     types: &Types,
     map: &MapFd,
 ) -> Vec<Attempt> {
+    let always = (0, 0);
+    let task = IterTargetSpec::Task {
+        tid: 0,
+        pid: std::process::id(),
+        pid_fd: None,
+    };
+    let elements = IterTargetSpec::Map(map);
     vec![
-        ("raw_tracepoint", raw_tracepoint()),
-        ("raw_tracepoint with BTF", tp_btf(kernel)),
-        ("cgroup", cgroup(private)),
-        ("iter", iterator(kernel, "task", IterTargetSpec::All)),
-        (
-            "iter map",
-            iterator(kernel, "bpf_map_elem", IterTargetSpec::Map(map)),
+        attempt("raw_tracepoint", always, raw_tracepoint(0)),
+        attempt("raw_tracepoint cookie", (6, 10), raw_tracepoint(0x1122)),
+        attempt("raw_tracepoint with BTF", always, tp_btf(kernel)),
+        attempt("cgroup", always, cgroup(private)),
+        attempt(
+            "iter",
+            always,
+            iterator(kernel, "task", IterTargetSpec::All),
         ),
-        ("iter task", {
-            let pid = std::process::id();
-            iterator(
-                kernel,
-                "task_file",
-                IterTargetSpec::Task {
-                    tid: 0,
-                    pid,
-                    pid_fd: None,
-                },
-            )
-        }),
-        ("iter cgroup", iter_cgroup(private, kernel)),
-        ("netns", netns()),
-        ("xdp", xdp()),
-        ("tcx", tcx()),
-        ("netfilter", netfilter()),
-        ("sockmap", sockmap()),
-        ("perf_event tracepoint", tracepoint(private)),
-        ("perf_event uprobe", uprobe()),
-        ("perf_event event", software_event()),
-        ("uprobe_multi", uprobe_multi()),
-        ("struct_ops", struct_ops(kernel, types)),
+        attempt(
+            "iter map",
+            always,
+            iterator(kernel, "bpf_map_elem", elements),
+        ),
+        attempt("iter task", (6, 1), iterator(kernel, "task_file", task)),
+        attempt("iter cgroup", (6, 1), iter_cgroup(private, kernel)),
+        attempt("netns", always, netns()),
+        attempt("xdp", always, xdp()),
+        attempt("tcx", (6, 6), tcx()),
+        attempt("netfilter", (6, 4), netfilter()),
+        attempt("sockmap", (6, 10), sockmap()),
+        attempt("perf_event tracepoint", (5, 15), tracepoint(private)),
+        attempt("perf_event uprobe", (5, 15), uprobe()),
+        attempt("perf_event event", (5, 15), software_event()),
+        attempt("uprobe_multi", (6, 6), uprobe_multi()),
+        attempt("struct_ops", (6, 4), struct_ops(kernel, types)),
     ]
 }
 
-fn raw_tracepoint() -> Result<Held> {
+fn raw_tracepoint(cookie: u64) -> Result<Held> {
     let prog = simple_of(ProgType::RAW_TRACEPOINT)?;
     let link = RawTracepointOpen::new(Some(QUIET_TRACEPOINT), &prog)
-        .cookie(0x1122)
+        .cookie(cookie)
         .run()?;
     Ok(Held::new("raw_tracepoint", link, prog))
 }
@@ -346,7 +355,7 @@ pub fn congestion_control(
     let find = |name: &str| {
         kernel
             .find_by_name_kind(name.as_bytes(), Kind::Struct)
-            .with_context(|| format!("the kernel's BTF has no struct {name}"))
+            .ok_or_else(|| super::Lacking(format!("struct {name}")))
     };
     let ops = find("tcp_congestion_ops")?;
     let value_type = find("bpf_struct_ops_tcp_congestion_ops")?;

@@ -99,16 +99,25 @@ pub fn recipes() -> Vec<Recipe> {
         },
         Recipe {
             flags: MapFlags::NO_PREALLOC,
+            since: (5, 11),
             ..recipe(MapType::TASK_STORAGE, 4, 8, 0, Other)
         },
-        recipe(MapType::BLOOM_FILTER, 0, 4, 16, Other),
-        recipe(MapType::USER_RINGBUF, 0, 0, page, Other),
+        Recipe {
+            since: (5, 16),
+            ..recipe(MapType::BLOOM_FILTER, 0, 4, 16, Other)
+        },
+        Recipe {
+            since: (6, 1),
+            ..recipe(MapType::USER_RINGBUF, 0, 0, page, Other)
+        },
         Recipe {
             flags: MapFlags::NO_PREALLOC,
+            since: (6, 2),
             ..recipe(MapType::CGRP_STORAGE, 4, 8, 0, Other)
         },
         Recipe {
             flags: MapFlags::MMAPABLE,
+            since: (6, 9),
             ..recipe(MapType::ARENA, 0, 0, 2, Other)
         },
         Recipe {

@@ -10,12 +10,13 @@ use bpfsys::cmd::{
 };
 use bpfsys::uapi::flags::AttachFlags;
 use bpfsys::{AttachType, ErrorKind, LinkFd, LinkId, LinkType, MapType, ProgFd, ProgType};
+use rbpftool_tests::state::Needs;
 use rbpftool_tests::state::links::{QUIET_TRACEPOINT, one_of_each};
 use rbpftool_tests::state::progs::{simple_of, tracing};
 use rbpftool_tests::state::types::Types;
 use rbpftool_tests::{Private, ensure_eq};
 
-use crate::support::{Bench, only_since, refused};
+use crate::support::{Bench, kernel_refused, only_since, refused};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("link_create", create, create_errors);
@@ -62,8 +63,12 @@ fn create(_: &Private) -> Result<()> {
 fn create_every_kind(private: &Private) -> Result<()> {
     let map = MapCreate::new(MapType::HASH, 4, 8, 4).run()?;
     let mut failed = Vec::new();
-    for (label, attempt) in one_of_each(private, &kernel_btf()?, &Types::load()?, &map) {
-        match attempt {
+    for (label, made) in one_of_each(private, &kernel_btf()?, &Types::load()?, &map) {
+        match made {
+            Err(e) if e.downcast_ref().is_some_and(|needs: &Needs| needs.newer()) => {
+                // Refused by the kernel, not by a mistake on the way there.
+                ensure!(kernel_refused(&e), "{label}: {e:#}");
+            }
             Err(e) => failed.push(format!("{label}: {e:#}")),
             Ok(held) => {
                 let info = held

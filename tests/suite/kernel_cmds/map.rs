@@ -4,12 +4,12 @@ use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::{MapCreate, MapFreeze, MapLookupElem, MapUpdateElem};
 use bpfsys::sys::mmap::{Access, Mapping};
 use bpfsys::uapi::flags::MapFlags;
-use bpfsys::{ErrorKind, KernelVersion, MapFd, MapId, MapType};
+use bpfsys::{ErrorKind, MapFd, MapId, MapType};
 use rbpftool_tests::state::maps::recipes;
 use rbpftool_tests::state::types::Types;
 use rbpftool_tests::{Private, ensure_eq};
 
-use crate::support::{Bench, refused};
+use crate::support::{Bench, older_than, refused};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("map_create", create, create_errors);
@@ -44,11 +44,10 @@ fn create(_: &Private) -> Result<()> {
 
 fn create_every_type(_: &Private) -> Result<()> {
     let types = Types::load()?;
-    let running = KernelVersion::running()?;
     let mut failed = Vec::new();
     for recipe in recipes() {
         let made = recipe.make("every_type", &types);
-        if (running.major, running.minor) < recipe.since {
+        if older_than(recipe.since)? {
             ensure!(
                 made.is_err(),
                 "{} is older than was thought",

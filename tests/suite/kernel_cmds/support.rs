@@ -60,3 +60,18 @@ pub(crate) fn only_since<T>(
         Err(e) => bail!("{what} is unknown to this kernel, which answers {e}"),
     }
 }
+
+/// Is the running kernel older than this?
+pub(crate) fn older_than(version: (u16, u16)) -> Result<bool> {
+    let running = KernelVersion::running()?;
+    Ok((running.major, running.minor) < version)
+}
+
+/// Is a call's answer the root of this error, or a type that the kernel's BTF lacks?
+pub(crate) fn kernel_refused(error: &anyhow::Error) -> bool {
+    error.chain().any(|e| {
+        e.is::<SysError>()
+            || e.is::<bpfsys::LoadError>()
+            || e.is::<rbpftool_tests::state::Lacking>()
+    })
+}
