@@ -3,6 +3,8 @@
 
 #[path = "kernel_cmds/attach.rs"]
 mod attach;
+#[path = "kernel_cmds/delegate.rs"]
+mod delegate;
 #[path = "kernel_cmds/element.rs"]
 mod element;
 #[path = "kernel_cmds/link.rs"]

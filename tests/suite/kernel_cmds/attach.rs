@@ -10,13 +10,14 @@ use rbpftool_tests::state::links::QUIET_TRACEPOINT;
 use rbpftool_tests::state::progs::simple_of;
 use rbpftool_tests::{Private, ensure_eq};
 
-use crate::support::{Bench, refused};
+use crate::support::{Bench, only_since, refused};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("prog_attach", attach, attach_errors);
     bench.one("prog_attach::sockmap", attach_sockmap);
     bench.cmd("prog_detach", detach, detach_errors);
     bench.cmd("prog_query", query, query_errors);
+    bench.one("prog_query::sockmap", query_sockmap);
     bench.cmd("raw_tracepoint_open", raw_tracepoint, raw_tracepoint_errors);
 }
 
@@ -50,8 +51,19 @@ fn attach_sockmap(_: &Private) -> Result<()> {
     let prog = simple_of(ProgType::SK_SKB)?;
     let at = AttachType::SK_SKB_STREAM_VERDICT;
     ProgAttach::new(&map, &prog, at).run()?;
-    let found = ProgQuery::new(&map, at).run()?;
     ProgDetach::new(&map, at).prog(&prog).run()?;
+    let twice = ProgDetach::new(&map, at).prog(&prog).run();
+    refused("what is not attached", twice, ErrorKind::NotFound)
+}
+
+fn query_sockmap(_: &Private) -> Result<()> {
+    let map = MapCreate::new(MapType::SOCKMAP, 4, 4, 1).run()?;
+    let prog = simple_of(ProgType::SK_SKB)?;
+    let at = AttachType::SK_SKB_STREAM_VERDICT;
+    ProgAttach::new(&map, &prog, at).run()?;
+    let found = ProgQuery::new(&map, at).run();
+    ProgDetach::new(&map, at).prog(&prog).run()?;
+    let found = only_since((5, 17), "PROG_QUERY of a socket map", found)?;
     ensure_eq!(found.progs.first().map(|p| p.prog_id), prog.info()?.id());
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(crate) fn refused<T>(what: &str, result: Result<T, SysError>, kind: ErrorKin
     }
 }
 
-/// A command newer than the running kernel must be refused as unknown; the
+/// A command newer than the running kernel must be refused as unknown to it; the
 /// rest of its test is a skip that names the version.
 pub(crate) fn only_since<T>(
     version: (u16, u16),
@@ -53,10 +53,12 @@ pub(crate) fn only_since<T>(
     match result {
         Ok(done) => Ok(done),
         Err(e) if (running.major, running.minor) >= version => bail!("{what}: {e}"),
-        Err(e) if e.kind() == ErrorKind::Invalid => Err(skip(format!(
-            "{what} needs Linux {}.{}; this one ({}.{}) answers as it should: {e}",
-            version.0, version.1, running.major, running.minor
-        ))),
+        Err(e) if matches!(e.kind(), ErrorKind::Invalid | ErrorKind::Unsupported) => {
+            Err(skip(format!(
+                "{what} needs Linux {}.{}; this one ({}.{}) answers as it should: {e}",
+                version.0, version.1, running.major, running.minor
+            )))
+        }
         Err(e) => bail!("{what} is unknown to this kernel, which answers {e}"),
     }
 }
@@ -74,4 +76,15 @@ pub(crate) fn kernel_refused(error: &anyhow::Error) -> bool {
             || e.is::<bpfsys::LoadError>()
             || e.is::<rbpftool_tests::state::Lacking>()
     })
+}
+
+/// A kernel's refusal as the end of a test: a skip where the kernel is too old.
+pub(crate) fn since(version: (u16, u16), error: anyhow::Error) -> anyhow::Error {
+    let (major, minor) = version;
+    match older_than(version) {
+        Ok(true) if kernel_refused(&error) => {
+            skip(format!("needs Linux {major}.{minor}: {error:#}"))
+        }
+        _ => error,
+    }
 }
