@@ -9,6 +9,7 @@
 mod expected;
 mod fds;
 pub mod forge;
+pub mod netlink;
 mod ns;
 mod outcome;
 mod program;

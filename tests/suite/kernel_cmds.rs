@@ -7,6 +7,8 @@ mod attach;
 mod delegate;
 #[path = "kernel_cmds/element.rs"]
 mod element;
+#[path = "kernel_cmds/kinds.rs"]
+mod kinds;
 #[path = "kernel_cmds/link.rs"]
 mod link;
 #[path = "kernel_cmds/map.rs"]
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     object::add(&mut bench);
     attach::add(&mut bench);
     link::add(&mut bench);
+    kinds::add(&mut bench);
     token::add(&mut bench);
     bench.suite.run()
 }

@@ -22,27 +22,27 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// Set for the process inside.
+/// Set for the process inside: what it is to do.
 const INSIDE: &str = "RBPF_TOKEN_INSIDE";
 
 /// What the process inside says first when it may not have a user namespace.
 const REFUSED: u8 = b'!';
 
-/// Is this the process inside?
-pub(crate) fn is_inside() -> bool {
-    std::env::var_os(INSIDE).is_some()
+/// What this process is to do inside, if it is there.
+pub(crate) fn task_inside() -> Option<String> {
+    std::env::var(INSIDE).ok()
 }
 
-/// Runs this program again, inside; what it wrote to its standard error if it failed.
+/// Runs this program again, inside, with a task; what it wrote to its standard error if it failed.
 ///
 /// # Errors
 ///
-/// A skip where there are no user namespaces or no delegation.
-pub(crate) fn run_inside() -> Result<Result<(), String>> {
+/// A skip where there are no user namespaces.
+pub(crate) fn run_inside(task: &str) -> Result<Result<(), String>> {
     let (ours, theirs) = UnixStream::pair().context("make a pair of sockets")?;
     let me = std::env::current_exe().context("find this executable")?;
     let mut child = Command::new(me)
-        .env(INSIDE, "1")
+        .env(INSIDE, task)
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -81,9 +81,7 @@ fn prepare(mut socket: &UnixStream, child: &Child) -> Result<()> {
         "delegate_progs",
         "delegate_attachs",
     ] {
-        fsconfig_set_string(context.as_fd(), what, "any")
-            .map_err(bpf_delegates)
-            .with_context(|| format!("set {what}"))?;
+        fsconfig_set_string(context.as_fd(), what, "any").with_context(|| format!("set {what}"))?;
     }
     fsconfig_create(context.as_fd()).context("make the file system")?;
     let mount = fsmount(
@@ -93,16 +91,6 @@ fn prepare(mut socket: &UnixStream, child: &Child) -> Result<()> {
     )
     .context("mount it")?;
     send(socket, mount.as_fd())
-}
-
-/// A refused option is one that the kernel does not know.
-fn bpf_delegates(error: rustix::io::Errno) -> anyhow::Error {
-    let old = bpfsys::KernelVersion::running()
-        .is_ok_and(|running| running < bpfsys::KernelVersion::new(6, 9, 0));
-    if old && error == rustix::io::Errno::INVAL {
-        return skip(format!("bpffs delegates since Linux 6.9: {error}"));
-    }
-    error.into()
 }
 
 /// Inside: moves to a user namespace; the mount of its bpffs.

@@ -200,12 +200,12 @@ fn run_errors(_: &Private) -> Result<()> {
     let short = ProgTestRun::new(&cls).data_in(&[0; 4]).run();
     refused("a frame of 4 bytes", short, ErrorKind::Invalid)?;
     let flags = TestRunFlags::from_bits_retain(1 << 20);
-    let xdp = simple_of(ProgType::XDP)?;
-    let flagged = ProgTestRun::new(&xdp).data_in(&frame()).flags(flags).run();
+    let flagged = ProgTestRun::new(&cls).data_in(&frame()).flags(flags).run();
     refused("an unknown flag", flagged, ErrorKind::Invalid)?;
     let kprobe = simple_of(ProgType::KPROBE)?;
     let unsupported = ProgTestRun::new(&kprobe).run();
     refused("a kprobe program", unsupported, ErrorKind::Unsupported)?;
+    let xdp = simple_of(ProgType::XDP)?;
     let cut = ProgTestRun::new(&xdp)
         .data_in(&frame())
         .data_out_len(10)

@@ -25,6 +25,15 @@ impl Bench {
 
     /// One more test.
     pub(crate) fn one(&mut self, name: &str, test: Test) {
+        self.with(name, test);
+    }
+
+    /// One more test, which has been told more.
+    pub(crate) fn with(
+        &mut self,
+        name: &str,
+        test: impl Fn(&Private) -> Result<()> + Send + 'static,
+    ) {
         let private = self.private.clone();
         self.suite.add(name, move || match private {
             Ok(private) => test(&private),
@@ -71,10 +80,12 @@ pub(crate) fn older_than(version: (u16, u16)) -> Result<bool> {
 
 /// Is a call's answer the root of this error, or a type that the kernel's BTF lacks?
 pub(crate) fn kernel_refused(error: &anyhow::Error) -> bool {
+    let unsupported = |e: &std::io::Error| e.kind() == std::io::ErrorKind::Unsupported;
     error.chain().any(|e| {
         e.is::<SysError>()
             || e.is::<bpfsys::LoadError>()
             || e.is::<rbpftool_tests::state::Lacking>()
+            || e.downcast_ref().is_some_and(unsupported)
     })
 }
 

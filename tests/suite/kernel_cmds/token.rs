@@ -8,30 +8,70 @@ use bpfsys::cmd::{BtfLoad, MapCreate, ProgLoad, TokenCreate};
 use bpfsys::{ErrorKind, MapType, ProgType};
 use rbpftool_tests::forge::BtfForge;
 use rbpftool_tests::state::progs::asm;
-use rbpftool_tests::{Private, ensure_eq};
+use rbpftool_tests::{Private, ensure_eq, skip};
 
 use crate::delegate;
 use crate::support::{Bench, older_than, only_since, refused};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("token_create", token, token_errors);
+    bench.one("token_create::info", token_info);
 }
 
 /// Runs this very program again, in a user namespace to which a bpffs delegates.
-fn token(_: &Private) -> Result<()> {
-    delegate::run_inside()?.map_err(anyhow::Error::msg)
+fn token(private: &Private) -> Result<()> {
+    known(private)?;
+    delegate::run_inside("use")?.map_err(anyhow::Error::msg)
+}
+
+fn token_info(private: &Private) -> Result<()> {
+    known(private)?;
+    let told = delegate::run_inside("info")?;
+    if told.is_err() && older_than((6, 17))? {
+        return Err(skip(format!(
+            "what a token allows is told since Linux 6.17: {}",
+            told.err().unwrap_or_default().trim()
+        )));
+    }
+    told.map_err(anyhow::Error::msg)
+}
+
+/// A skip where the kernel knows no tokens.
+fn known(private: &Private) -> Result<()> {
+    if older_than((6, 9))? {
+        let dir = File::open(private.bpffs()).context("open the bpffs")?;
+        only_since((6, 9), "TOKEN_CREATE", TokenCreate::new(&dir).run())?;
+    }
+    Ok(())
 }
 
 /// What runs there, instead of the suite; `None` if this is not there.
 pub(crate) fn inside() -> Option<Result<()>> {
-    delegate::is_inside().then(use_token)
+    Some(match delegate::task_inside()?.as_str() {
+        "info" => ask_token(),
+        _ => use_token(),
+    })
+}
+
+fn delegated() -> Result<File> {
+    let mount = delegate::enter()?;
+    // The mount's descriptor is for paths only; the call wants one that is open.
+    File::open(format!("/proc/self/fd/{}", mount.as_raw_fd())).context("open the bpffs")
+}
+
+fn ask_token() -> Result<()> {
+    let dir = delegated()?;
+    let token = TokenCreate::new(&dir).run().context("make a token")?;
+    let info = token.info().context("ask about the token")?;
+    ensure!(
+        info.allowed_cmds & 1 == 1 && info.allowed_maps & 2 == 2,
+        "{info:?}"
+    );
+    Ok(())
 }
 
 fn use_token() -> Result<()> {
-    let mount = delegate::enter()?;
-    // The mount's descriptor is for paths only; the call wants one that is open.
-    let dir =
-        File::open(format!("/proc/self/fd/{}", mount.as_raw_fd())).context("open the bpffs")?;
+    let dir = delegated()?;
     let map = || MapCreate::new(MapType::HASH, 4, 8, 4);
     refused("a hash without token", map().run(), ErrorKind::Denied)?;
     refused(
@@ -40,11 +80,6 @@ fn use_token() -> Result<()> {
         ErrorKind::Invalid,
     )?;
     let token = TokenCreate::new(&dir).run().context("make a token")?;
-    let info = token.info().context("ask about the token")?;
-    ensure!(
-        info.allowed_cmds & 1 == 1 && info.allowed_maps & 2 == 2,
-        "{info:?}"
-    );
     let made = map()
         .token(&token)
         .run()
