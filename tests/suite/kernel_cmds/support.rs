@@ -99,3 +99,15 @@ pub(crate) fn since(version: (u16, u16), error: anyhow::Error) -> anyhow::Error 
         _ => error,
     }
 }
+
+/// Is the running kernel built with this option? `None` if that cannot be known.
+pub(crate) fn configured(option: &str) -> Option<bool> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let path = format!("/boot/config-{}", release.trim());
+    let config = std::fs::read_to_string(path).ok()?;
+    let wanted = option.split_once('=').map_or(option, |(name, _)| name);
+    let line = config
+        .lines()
+        .find(|l| l.strip_prefix(wanted).is_some_and(|r| r.starts_with('=')));
+    Some(line.is_some_and(|line| line == option || !option.contains('=')))
+}

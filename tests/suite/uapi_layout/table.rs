@@ -302,7 +302,7 @@ fn link_infos() -> Vec<Row> {
             type_, pad: "", config: "event.config", event_type: "event.type", pad2: "",
             cookie: "event.cookie",
         }),
-        whole!(LinkTracingMultiBody = "bpf_link_info.tracing_multi" since "7.2" {
+        whole!(LinkTracingMultiBody = "bpf_link_info.tracing_multi" since "7.3" {
             attach_type, count, btf_obj_id, pad: "", ids, addrs, cookies,
         }),
     ]

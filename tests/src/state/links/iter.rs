@@ -9,8 +9,10 @@ use bpfsys::MapType;
 use bpfsys::cmd::{IterTargetSpec, LinkCreate, LinkTarget, MapCreate};
 use bpfsys::uapi::enums::CgroupIterOrder;
 use bpfsys::uapi::flags::MapFlags;
+use btf::Kind;
 
 use super::{ALWAYS, Ground, Held, LinkRecipe, link};
+use crate::state::Lacking;
 use crate::state::progs::tracing;
 
 pub(super) const RECIPES: [LinkRecipe; 22] = [
@@ -68,6 +70,15 @@ fn own() -> u32 {
 }
 
 fn task(g: &Ground<'_>, target: &str, tid: u32, pid: u32) -> Result<Held> {
+    // Kernels that know of maps only take a thread for the map's descriptor, which they do not
+    // look at, and walk every task.
+    let info = g
+        .kernel
+        .find_by_name_kind(b"bpf_iter_link_info", Kind::Union);
+    let info = info.context("no union of what iterators are limited to")?;
+    if g.kernel.size_of(info)? < 12 {
+        return Err(Lacking("bpf_iter_link_info.task".to_owned()).into());
+    }
     let spec = IterTargetSpec::Task {
         tid,
         pid,
