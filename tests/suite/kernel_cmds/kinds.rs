@@ -314,7 +314,11 @@ fn values(held: &Held) -> Result<Vec<(&'static str, Value)>> {
             ("/pid", json!(pid)),
             ("/funcs/0/ref_ctr_offset", json!(0)),
         ],
-        "uprobe_multi return" => vec![("/retprobe", json!(true)), ("/func_cnt", json!(2))],
+        "uprobe_multi return" => vec![
+            ("/retprobe", json!(true)),
+            ("/func_cnt", json!(2)),
+            ("/funcs/1/cookie", json!(u64::MAX)),
+        ],
         "tracing_multi fentry" => vec![
             ("/attach_type", json!("trace_fentry_multi")),
             ("/func_cnt", json!(2)),

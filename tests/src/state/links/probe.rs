@@ -106,9 +106,11 @@ fn software_event() -> Result<Held> {
     on_event(event, ProgType::PERF_EVENT, 0)
 }
 
-/// This executable and the offset of its entry point in the file: code that
-/// has run when any test does, and will not again.
-fn entry_point() -> Result<(PathBuf, u64)> {
+/// This executable and the offsets in the file of its first two instructions: code that has
+/// run when any test does, and will not again.
+///
+/// A place can have one counter of users only, so the first is for probes without.
+fn entry_point() -> Result<(PathBuf, [u64; 2])> {
     let path = std::env::current_exe().context("find this executable")?;
     let bytes = std::fs::read(&path).context("read this executable")?;
     let word = |at: usize| -> Result<u64> {
@@ -126,7 +128,10 @@ fn entry_point() -> Result<(PathBuf, u64)> {
         if word(at)? & 0xffff_ffff == 1 {
             let (offset, start, len) = (word(at + 8)?, word(at + 16)?, word(at + 32)?);
             if (start..start + len).contains(&entry) {
-                return Ok((path, entry - start + offset));
+                let at = entry - start + offset;
+                // `endbr64`, or else the register of the outermost frame is cleared.
+                let landing = word(usize::try_from(at)?)? & 0xffff_ffff == 0xfa1e_0ff3;
+                return Ok((path, [at, at + if landing { 4 } else { 2 }]));
             }
         }
     }
@@ -144,12 +149,13 @@ fn kind_of(probe: &str) -> Result<u32> {
 
 /// An offset for a counter of users that is in no page the kernel would write to.
 fn counter() -> Result<u64> {
-    let (_, offset) = entry_point()?;
-    Ok(offset & !7)
+    let (_, [first, _]) = entry_point()?;
+    Ok(first & !7)
 }
 
 fn uprobe(config: u64, cookie: u64) -> Result<Held> {
-    let (path, offset) = entry_point()?;
+    let (path, [first, second]) = entry_point()?;
+    let offset = if config > RETURN { second } else { first };
     let path = CString::new(path.as_os_str().as_bytes()).context("a path")?;
     let attr = PerfEventAttr::new(kind_of("uprobe")?, config);
     let event = PerfEvent::open_probe(attr, Some(&path), offset, SELF)?;
@@ -173,10 +179,8 @@ fn for_many(at: AttachType) -> Result<ProgFd> {
 }
 
 fn uprobe_multi(at: AttachType, flags: UprobeMultiFlags, places: usize) -> Result<Held> {
-    let (path, offset) = entry_point()?;
-    // The instruction at the entry point clears a register in two bytes.
-    let offsets = [offset, offset + 2];
-    let counters = [counter()?, 0];
+    let (path, offsets) = entry_point()?;
+    let counters = [0, counter()?];
     let cookies = [0x55, u64::MAX];
     let prog = for_many(at)?;
     let target = LinkTarget::UprobeMulti {
