@@ -10,6 +10,7 @@ mod expected;
 mod fds;
 pub mod forge;
 pub mod kernel;
+pub mod netlink;
 mod ns;
 mod outcome;
 mod program;

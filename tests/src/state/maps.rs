@@ -138,6 +138,13 @@ impl Recipe {
         Ok((since > KernelVersion::running()?).then_some(since))
     }
 
+    /// What an error of [`Recipe::make`] may be put down to.
+    #[must_use]
+    pub fn needs(&self) -> super::Needs {
+        let since = self.map_type.since();
+        super::Needs(since.map_or((0, 0), |v| (v.major, v.minor)))
+    }
+
     /// Makes the map; `name` has at most 15 characters.
     ///
     /// # Errors
