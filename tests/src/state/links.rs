@@ -73,6 +73,8 @@ pub struct LinkRecipe {
     pub config: Option<&'static str>,
     /// Does it change how the kernel itself runs? That is done to guests only.
     pub whole_machine: bool,
+    /// Does nothing of what is shown of it differ from what is shown of another?
+    pub alike: bool,
     make: fn(&Ground<'_>) -> Result<Held>,
 }
 
@@ -86,6 +88,7 @@ const fn link(
         since,
         config: None,
         whole_machine: false,
+        alike: false,
         make,
     }
 }
@@ -101,6 +104,13 @@ impl LinkRecipe {
     const fn whole_machine(self) -> Self {
         Self {
             whole_machine: true,
+            ..self
+        }
+    }
+
+    const fn alike(self) -> Self {
+        Self {
+            alike: true,
             ..self
         }
     }
@@ -146,7 +156,8 @@ pub fn link_recipes() -> Vec<LinkRecipe> {
 /// [`Needs`] in its chain.
 pub type Attempt = (&'static str, Result<Held>);
 
-/// One of each kind. What cannot be made is an error of its own.
+/// One of each kind that is shown in a way of its own. What cannot be made is an error of its
+/// own.
 pub fn one_of_each(
     private: &Private,
     kernel: &Btf<'_>,
@@ -161,6 +172,7 @@ pub fn one_of_each(
     };
     link_recipes()
         .iter()
+        .filter(|recipe| !recipe.alike)
         .map(|recipe| (recipe.label, recipe.make(&ground)))
         .collect()
 }

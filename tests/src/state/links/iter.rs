@@ -41,17 +41,21 @@ pub(super) const RECIPES: [LinkRecipe; 22] = [
     link("iter cgroup children", (7, 0), |g| {
         cgroup(g, CgroupIterOrder::CHILDREN)
     }),
-    link("iter maps", ALWAYS, |g| whole(g, "bpf_map")),
-    link("iter programs", ALWAYS, |g| whole(g, "bpf_prog")),
-    link("iter links", (5, 19), |g| whole(g, "bpf_link")),
-    link("iter netlink", ALWAYS, |g| whole(g, "netlink")),
-    link("iter tcp", ALWAYS, |g| whole(g, "tcp")),
-    link("iter udp", ALWAYS, |g| whole(g, "udp")),
-    link("iter unix", (5, 15), |g| whole(g, "unix")),
-    link("iter ksym", (6, 0), |g| whole(g, "ksym")),
-    link("iter ipv6_route", ALWAYS, |g| whole(g, "ipv6_route")).config("CONFIG_IPV6=y"),
-    link("iter kmem_cache", (6, 13), |g| whole(g, "kmem_cache")),
-    link("iter dmabuf", (6, 16), |g| whole(g, "dmabuf")).config("CONFIG_DMA_SHARED_BUFFER"),
+    link("iter maps", ALWAYS, |g| whole(g, "bpf_map")).alike(),
+    link("iter programs", ALWAYS, |g| whole(g, "bpf_prog")).alike(),
+    link("iter links", (5, 19), |g| whole(g, "bpf_link")).alike(),
+    link("iter netlink", ALWAYS, |g| whole(g, "netlink")).alike(),
+    link("iter tcp", ALWAYS, |g| whole(g, "tcp")).alike(),
+    link("iter udp", ALWAYS, |g| whole(g, "udp")).alike(),
+    link("iter unix", (5, 15), |g| whole(g, "unix")).alike(),
+    link("iter ksym", (6, 0), |g| whole(g, "ksym")).alike(),
+    link("iter ipv6_route", ALWAYS, |g| whole(g, "ipv6_route"))
+        .config("CONFIG_IPV6=y")
+        .alike(),
+    link("iter kmem_cache", (6, 13), |g| whole(g, "kmem_cache")).alike(),
+    link("iter dmabuf", (6, 16), |g| whole(g, "dmabuf"))
+        .config("CONFIG_DMA_SHARED_BUFFER")
+        .alike(),
 ];
 
 fn of(g: &Ground<'_>, target: &str, spec: IterTargetSpec<'_>) -> Result<Held> {

@@ -30,8 +30,8 @@ pub(super) const RECIPES: [LinkRecipe; 15] = [
         tcx(AttachType::TCX_INGRESS, None).map(|(link, prog)| Held::new(link, prog))
     }),
     link("tcx first", (6, 6), |_| tcx_first()),
-    link("tcx after link", (6, 6), |_| tcx_after_link()),
-    link("tcx before program", (6, 6), |_| tcx_before_program()),
+    link("tcx after link", (6, 6), |_| tcx_after_link()).alike(),
+    link("tcx before program", (6, 6), |_| tcx_before_program()).alike(),
     link("netkit", (6, 7), |_| netkit(AttachType::NETKIT_PRIMARY)).config("CONFIG_NETKIT"),
     link("netkit peer", (6, 7), |_| netkit(AttachType::NETKIT_PEER)).config("CONFIG_NETKIT"),
     link("netfilter", (6, 4), |_| {
