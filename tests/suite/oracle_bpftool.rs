@@ -5,24 +5,29 @@
 //! `tests/oracle/differences.json` names. A reason that no case needs any
 //! more fails as well.
 
+#[path = "oracle/bugs.rs"]
+mod bugs;
 #[path = "oracle/cases.rs"]
 mod cases;
 #[path = "oracle/compare.rs"]
 mod compare;
 #[path = "oracle/json.rs"]
 mod json;
+#[path = "oracle/keys.rs"]
+mod keys;
 #[path = "oracle/rules.rs"]
 mod rules;
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use bpfsys::ProgFd;
 use rbpftool_tests::state::world::World;
 use rbpftool_tests::{Private, Suite, requires, root, skip};
 
+use bugs::Known;
 use compare::{Case, Pair};
 use rules::Rules;
 
@@ -42,9 +47,9 @@ struct Stage {
     cases: Vec<Case>,
     /// What could not be made, and why.
     lacking: Vec<(String, String)>,
-    /// One object that this process holds, which ours shows and the reference
-    /// mostly cannot.
-    _held: ProgFd,
+    /// Objects that this process holds, one of each kind.
+    _held: Vec<OwnedFd>,
+    known: &'static Known,
     /// The namespaces; pins in them keep the objects alive.
     _private: Private,
 }
@@ -57,7 +62,8 @@ impl Stage {
         let world = World::make(&private).context("make something to compare")?;
         let lacking = world.lacking.clone();
         let cases = cases::all(&world, &private)?;
-        let held = world.progs.first().context("no program")?.fd.try_clone()?;
+        let mut known = Known::of(&world)?;
+        let held = hold(&world, &mut known)?;
         // With no process holding them, the other objects look the same to both.
         world
             .let_go(&private.bpffs().join("all"))
@@ -68,9 +74,32 @@ impl Stage {
             cases,
             lacking,
             _held: held,
+            // There is one, for as long as the process lives.
+            known: Box::leak(Box::new(known)),
             _private: private,
         })
     }
+}
+
+/// Keeps one object of each kind open.
+fn hold(world: &World, known: &mut Known) -> Result<Vec<OwnedFd>> {
+    let prog = &world.progs.first().context("no program")?.fd;
+    let map = &world.maps.first().context("no map")?.fd;
+    // Of a perf event's link the reference shows a cookie, if it is held.
+    let links = &world.links;
+    let link = links.iter().find(|l| l.label.starts_with("perf_event"));
+    let link = &link.or(links.first()).context("no link")?.link;
+    let btf = &world.types.fd;
+    known.held = vec![
+        ("prog", prog.info()?.id().context("no id")?.get()),
+        ("map", map.info()?.id().context("no id")?.get()),
+        ("link", link.info()?.id.get()),
+        ("btf", btf.info()?.id().context("no id")?.get()),
+    ];
+    [prog.as_fd(), map.as_fd(), link.as_fd(), btf.as_fd()]
+        .into_iter()
+        .map(|fd| fd.try_clone_to_owned().context("duplicate a descriptor"))
+        .collect()
 }
 
 /// The reference, if it has been built.
@@ -96,6 +125,13 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
         suite.add(case.name.clone(), move || match stage.cases.get(n) {
             Some(case) => stage.pair.check(case, &stage.rules),
             None => Ok(()),
+        });
+    }
+    bugs::add(suite, stage.known);
+    for (noun, wanted) in keys::NOUNS {
+        let stage = Arc::clone(stage);
+        suite.add(format!("keys::{noun}"), move || {
+            keys::same(&stage.pair, noun, wanted)
         });
     }
     let compared = Arc::clone(stage);

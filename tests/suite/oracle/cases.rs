@@ -1,19 +1,12 @@
 //! The command lines, made from what there is in the world.
 
-use std::ffi::OsString;
-
 use anyhow::{Context as _, Result};
 use bpfsys::MapFd;
 use bpfsys::cmd::MapGetNextKey;
 use rbpftool_tests::Private;
 use rbpftool_tests::state::world::World;
 
-use crate::compare::Case;
-
-/// Splits at blanks; no argument here has any.
-fn line(text: &str) -> Vec<OsString> {
-    text.split(' ').map(OsString::from).collect()
-}
+use crate::compare::{Case, line};
 
 fn case(name: impl Into<String>, lines: impl IntoIterator<Item = String>) -> Case {
     Case {
@@ -21,6 +14,7 @@ fn case(name: impl Into<String>, lines: impl IntoIterator<Item = String>) -> Cas
         lines: lines.into_iter().map(|l| line(&l)).collect(),
         fresh: Vec::new(),
         before: Vec::new(),
+        holders: false,
     }
 }
 
@@ -33,7 +27,19 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     cases.extend(pins(private)?);
     cases.extend(changes(world, private)?);
     cases.extend(mistakes(world, private)?);
+    cases.extend(holders());
     Ok(cases)
+}
+
+/// What the reference shows of who holds objects, where it can find out.
+fn holders() -> Vec<Case> {
+    ["prog", "map", "link", "btf"]
+        .into_iter()
+        .map(|noun| Case {
+            holders: true,
+            ..case(format!("{noun} show, held"), [format!("{noun} show")])
+        })
+        .collect()
 }
 
 fn lists() -> Vec<Case> {
