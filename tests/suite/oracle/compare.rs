@@ -25,6 +25,8 @@ pub(crate) struct Case {
     /// Is the reference to look for holders? It takes some thirty times as long, and loads
     /// programs that both then see.
     pub(crate) holders: bool,
+    /// The forms that are compared.
+    pub(crate) forms: &'static [Form],
 }
 
 /// The two programs.
@@ -60,7 +62,7 @@ impl Pair {
     pub(crate) fn check(&self, case: &Case, rules: &Rules) -> Result<()> {
         let mut wrong = Vec::new();
         for (n, line) in case.lines.iter().enumerate() {
-            for form in Form::ALL {
+            for &form in case.forms {
                 // Emulated, each run takes a second. The layout is the same code for all.
                 if self.slow && n > 0 && form == Form::Pretty {
                     continue;
@@ -126,6 +128,7 @@ impl Pair {
             fresh: Vec::new(),
             before: Vec::new(),
             holders: false,
+            forms: &[Form::Json],
         };
         for _ in 0..TRIES {
             let before = self.run(&self.theirs, &case, line, Form::Json)?;
