@@ -59,12 +59,13 @@ impl Stage {
     fn set() -> Result<Self> {
         let theirs = oracle()?;
         let private = Private::enter()?;
-        let rules = Rules::read()?;
         let world = World::make(&private).context("make something to compare")?;
+        let rules = Rules::read(&world)?;
         let lacking = world.lacking.clone();
-        let cases = cases::all(&world, &private)?;
         let mut known = Known::of(&world)?;
         let held = hold(&world, &mut known)?;
+        let mut cases = cases::all(&world, &private)?;
+        cases.extend(cases::held(&known.held));
         // With no process holding them, the other objects look the same to both.
         world
             .let_go(&private.bpffs().join("all"))

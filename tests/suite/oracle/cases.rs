@@ -29,14 +29,10 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     cases.extend(pins(private)?);
     cases.extend(changes(world, private)?);
     cases.extend(mistakes(world, private)?);
-    cases.extend(holders());
     if guest() {
         cases.retain(is_for_guests);
-        for case in cases
-            .iter_mut()
-            .filter(|c| IN_JSON.contains(&c.name.as_str()))
-        {
-            case.forms = &[Form::Json];
+        for case in cases.iter_mut().filter(|c| LONG.contains(&c.name.as_str())) {
+            case.forms = &[Form::Text, Form::Json];
         }
     }
     Ok(cases)
@@ -62,8 +58,8 @@ const FEW: &[&str] = &[
     "tracing module",
     "perf_event kprobe",
 ];
-/// In guests, in one form: the output is too long.
-const IN_JSON: &[&str] = &["btf dump kernel", "btf dump module"];
+/// So long that guests are spared one form.
+const LONG: &[&str] = &["btf dump kernel"];
 
 /// Emulated, a run takes a second, and there are some three thousand.
 fn is_for_guests(case: &Case) -> bool {
@@ -71,13 +67,17 @@ fn is_for_guests(case: &Case) -> bool {
     label.is_none_or(|label| FEW.contains(&label))
 }
 
-/// What the reference shows of who holds objects, where it can find out.
-fn holders() -> Vec<Case> {
-    ["prog", "map", "link", "btf"]
-        .into_iter()
-        .map(|noun| Case {
+/// What the reference shows of who holds objects, where it can find out. It loads programs and
+/// maps for that, so that lists are never the same twice.
+pub(crate) fn held(objects: &[(&str, u32)]) -> Vec<Case> {
+    objects
+        .iter()
+        .map(|(noun, id)| Case {
             holders: true,
-            ..case(format!("{noun} show, held"), [format!("{noun} show")])
+            ..case(
+                format!("{noun} show, held"),
+                [format!("{noun} show id {id}")],
+            )
         })
         .collect()
 }

@@ -5,10 +5,14 @@
 //! narrowly as its reason allows.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, bail};
 use bpfsys::KernelVersion;
+use bpfsys::cmd::object::{LinkKind, PerfEventLink};
+use bpfsys::uapi::perf::TYPE_SOFTWARE;
+use rbpftool_tests::state::world::World;
 use rbpftool_tests::{Output, root};
 use serde_json::Value;
 
@@ -85,13 +89,14 @@ enum What {
 const FILE: &str = "tests/oracle/differences.json";
 
 impl Rules {
-    pub(crate) fn read() -> Result<Self> {
+    /// Those that are true of the running kernel.
+    pub(crate) fn read(world: &World) -> Result<Self> {
         let text =
             std::fs::read_to_string(root().join(FILE)).with_context(|| format!("read {FILE}"))?;
         let tables: Value = serde_json::from_str(&text).with_context(|| format!("parse {FILE}"))?;
         let list = tables.get("rules").and_then(Value::as_array);
         let mut rules = Vec::new();
-        let here = Here::look()?;
+        let here = Here::look(world)?;
         for v in list.with_context(|| format!("{FILE}: no rules"))? {
             let rule = Rule::from_json(v).with_context(|| format!("{FILE}: {v}"))?;
             if rule.kernels.have(&here) {
@@ -181,17 +186,31 @@ pub(crate) struct Here {
     version: KernelVersion,
     /// bpftool compares addresses of data symbols, which need `CONFIG_KALLSYMS_ALL`.
     pub(crate) holders_are_hidden: bool,
+    /// The link of a clock says another type of event than it was made with.
+    clocks_are_renumbered: bool,
+    a_module_has_btf: bool,
 }
 
 impl Here {
-    pub(crate) fn look() -> Result<Self> {
+    fn look(world: &World) -> Result<Self> {
         let symbols = std::fs::read("/proc/kallsyms").context("read /proc/kallsyms")?;
         let data = b" bpf_prog_fops\n";
         Ok(Self {
             version: KernelVersion::running().context("ask for the kernel's version")?,
             holders_are_hidden: !symbols.windows(data.len()).any(|w| w == data),
+            clocks_are_renumbered: clocks_are_renumbered(world)?,
+            a_module_has_btf: Path::new("/sys/kernel/btf/veth").exists(),
         })
     }
+}
+
+fn clocks_are_renumbered(world: &World) -> Result<bool> {
+    for held in &world.links {
+        if let LinkKind::PerfEvent(PerfEventLink::Event { type_, .. }) = held.link.info()?.kind {
+            return Ok(type_ != TYPE_SOFTWARE);
+        }
+    }
+    Ok(false)
 }
 
 /// Some kernels.
@@ -203,6 +222,10 @@ struct Kernels {
     before: Option<KernelVersion>,
     /// Only where [`Here::holders_are_hidden`], or the reference was not let look for them.
     hidden_holders: bool,
+    /// Only where a clock is [`Here::clocks_are_renumbered`].
+    clocks: bool,
+    /// Only where [`Here::a_module_has_btf`].
+    modules: bool,
 }
 
 impl Kernels {
@@ -214,19 +237,26 @@ impl Kernels {
                 parsed.with_context(|| format!("'{key}' is no version"))?,
             ))
         };
-        Ok(Self {
+        let mut kernels = Self {
             since: version("since")?,
             before: version("before")?,
-            hidden_holders: match v.get("when").and_then(Value::as_str) {
-                None => false,
-                Some("holders are hidden") => true,
-                Some(other) => bail!("'{other}' is nothing that can be known of a kernel"),
-            },
-        })
+            ..Self::default()
+        };
+        match v.get("when").and_then(Value::as_str) {
+            None => {}
+            Some("holders are hidden") => kernels.hidden_holders = true,
+            Some("clocks are renumbered") => kernels.clocks = true,
+            Some("a module has BTF") => kernels.modules = true,
+            Some(other) => bail!("'{other}' is nothing that can be known of a kernel"),
+        }
+        Ok(kernels)
     }
 
     fn have(&self, here: &Here) -> bool {
-        self.since.is_none_or(|v| here.version >= v) && self.before.is_none_or(|v| here.version < v)
+        self.since.is_none_or(|v| here.version >= v)
+            && self.before.is_none_or(|v| here.version < v)
+            && (!self.clocks || here.clocks_are_renumbered)
+            && (!self.modules || here.a_module_has_btf)
     }
 }
 
