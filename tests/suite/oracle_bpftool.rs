@@ -5,24 +5,30 @@
 //! `tests/oracle/differences.json` names. A reason that no case needs any
 //! more fails as well.
 
+#[path = "oracle/bugs.rs"]
+mod bugs;
 #[path = "oracle/cases.rs"]
 mod cases;
 #[path = "oracle/compare.rs"]
 mod compare;
 #[path = "oracle/json.rs"]
 mod json;
+#[path = "oracle/keys.rs"]
+mod keys;
 #[path = "oracle/rules.rs"]
 mod rules;
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use bpfsys::ProgFd;
+use libtest_mimic::Arguments;
 use rbpftool_tests::state::world::World;
 use rbpftool_tests::{Private, Suite, requires, root, skip};
 
+use bugs::Known;
 use compare::{Case, Pair};
 use rules::Rules;
 
@@ -42,9 +48,9 @@ struct Stage {
     cases: Vec<Case>,
     /// What could not be made, and why.
     lacking: Vec<(String, String)>,
-    /// One object that this process holds, which ours shows and the reference
-    /// mostly cannot.
-    _held: ProgFd,
+    /// Objects that this process holds, one of each kind.
+    _held: Vec<OwnedFd>,
+    known: &'static Known,
     /// The namespaces; pins in them keep the objects alive.
     _private: Private,
 }
@@ -53,11 +59,13 @@ impl Stage {
     fn set() -> Result<Self> {
         let theirs = oracle()?;
         let private = Private::enter()?;
-        let rules = Rules::read()?;
         let world = World::make(&private).context("make something to compare")?;
+        let rules = Rules::read(&world)?;
         let lacking = world.lacking.clone();
-        let cases = cases::all(&world, &private)?;
-        let held = world.progs.first().context("no program")?.fd.try_clone()?;
+        let mut known = Known::of(&world)?;
+        let held = hold(&world, &mut known)?;
+        let mut cases = cases::all(&world, &private)?;
+        cases.extend(cases::held(&known.held));
         // With no process holding them, the other objects look the same to both.
         world
             .let_go(&private.bpffs().join("all"))
@@ -68,9 +76,32 @@ impl Stage {
             cases,
             lacking,
             _held: held,
+            // There is one, for as long as the process lives.
+            known: Box::leak(Box::new(known)),
             _private: private,
         })
     }
+}
+
+/// Keeps one object of each kind open.
+fn hold(world: &World, known: &mut Known) -> Result<Vec<OwnedFd>> {
+    let prog = &world.progs.first().context("no program")?.fd;
+    let map = &world.maps.first().context("no map")?.fd;
+    // Of a perf event's link the reference shows a cookie, if it is held.
+    let links = &world.links;
+    let link = links.iter().find(|l| l.label.starts_with("perf_event"));
+    let link = &link.or(links.first()).context("no link")?.link;
+    let btf = &world.types.fd;
+    known.held = vec![
+        ("prog", prog.info()?.id().context("no id")?.get()),
+        ("map", map.info()?.id().context("no id")?.get()),
+        ("link", link.info()?.id.get()),
+        ("btf", btf.info()?.id().context("no id")?.get()),
+    ];
+    [prog.as_fd(), map.as_fd(), link.as_fd(), btf.as_fd()]
+        .into_iter()
+        .map(|fd| fd.try_clone_to_owned().context("duplicate a descriptor"))
+        .collect()
 }
 
 /// The reference, if it has been built.
@@ -98,6 +129,13 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
             None => Ok(()),
         });
     }
+    bugs::add(suite, stage.known);
+    for (noun, wanted) in keys::NOUNS {
+        let stage = Arc::clone(stage);
+        suite.add(format!("keys::{noun}"), move || {
+            keys::same(&stage.pair, noun, wanted)
+        });
+    }
     let compared = Arc::clone(stage);
     suite.add("every_same_command_is_compared", move || {
         let missed = rules::not_compared(&compared.cases)?;
@@ -105,7 +143,8 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
         Ok(())
     });
     // Only a whole run can tell that a rule is not needed.
-    if std::env::args().len() == 1 {
+    let args = Arguments::from_args();
+    if args.filter.is_none() && args.skip.is_empty() {
         let stage = Arc::clone(stage);
         suite.add("every_difference_still_exists", move || {
             let unused = stage.rules.unused();

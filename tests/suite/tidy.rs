@@ -46,6 +46,10 @@ fn main() -> ExitCode {
             words::no_machine_paths_or_hosts,
         )
         .test("parity_document_is_current", parity::document_is_current)
+        .test(
+            "known_bugs_of_bpftool_are_answered",
+            parity::known_bugs_are_answered,
+        )
         .test("licences_are_there", words::licences_are_there)
         .run()
 }

@@ -1,19 +1,13 @@
 //! The command lines, made from what there is in the world.
 
-use std::ffi::OsString;
-
 use anyhow::{Context as _, Result};
 use bpfsys::MapFd;
 use bpfsys::cmd::MapGetNextKey;
 use rbpftool_tests::Private;
 use rbpftool_tests::state::world::World;
 
-use crate::compare::Case;
-
-/// Splits at blanks; no argument here has any.
-fn line(text: &str) -> Vec<OsString> {
-    text.split(' ').map(OsString::from).collect()
-}
+use crate::compare::{Case, guest, line};
+use crate::rules::Form;
 
 fn case(name: impl Into<String>, lines: impl IntoIterator<Item = String>) -> Case {
     Case {
@@ -21,6 +15,8 @@ fn case(name: impl Into<String>, lines: impl IntoIterator<Item = String>) -> Cas
         lines: lines.into_iter().map(|l| line(&l)).collect(),
         fresh: Vec::new(),
         before: Vec::new(),
+        holders: false,
+        forms: &Form::ALL,
     }
 }
 
@@ -33,7 +29,57 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     cases.extend(pins(private)?);
     cases.extend(changes(world, private)?);
     cases.extend(mistakes(world, private)?);
+    if guest() {
+        cases.retain(is_for_guests);
+        for case in cases.iter_mut().filter(|c| LONG.contains(&c.name.as_str())) {
+            case.forms = &[Form::Text, Form::Json];
+        }
+    }
     Ok(cases)
+}
+
+/// Kinds of cases of which guests run a few: their lists show each object as well, and the
+/// programs that are left out are two instructions.
+const MANY: &[&str] = &[
+    "prog show: ",
+    "prog dump: ",
+    "btf dump prog: ",
+    "map show: ",
+    "link show: ",
+];
+/// Those few.
+const FEW: &[&str] = &[
+    "t_socket",
+    "described",
+    "with globals",
+    "struct_ops",
+    "typed hash",
+    "plain array",
+    "tracing module",
+    "perf_event kprobe",
+];
+/// So long that guests are spared one form.
+const LONG: &[&str] = &["btf dump kernel"];
+
+/// Emulated, a run takes a second, and there are some three thousand.
+fn is_for_guests(case: &Case) -> bool {
+    let label = MANY.iter().find_map(|kind| case.name.strip_prefix(kind));
+    label.is_none_or(|label| FEW.contains(&label))
+}
+
+/// What the reference shows of who holds objects, where it can find out. It loads programs and
+/// maps for that, so that lists are never the same twice.
+pub(crate) fn held(objects: &[(&str, u32)]) -> Vec<Case> {
+    objects
+        .iter()
+        .map(|(noun, id)| Case {
+            holders: true,
+            ..case(
+                format!("{noun} show, held"),
+                [format!("{noun} show id {id}")],
+            )
+        })
+        .collect()
 }
 
 fn lists() -> Vec<Case> {
@@ -183,7 +229,7 @@ fn links(world: &World) -> Result<Vec<Case>> {
 
 fn btfs(world: &World) -> Result<Vec<Case>> {
     let id = world.types.fd.info()?.id().context("BTF without id")?;
-    Ok(vec![
+    let mut cases = vec![
         case(
             "btf show id",
             [format!("btf show id {id}"), "btf show id 1".to_owned()],
@@ -200,7 +246,25 @@ fn btfs(world: &World) -> Result<Vec<Case>> {
             "btf dump kernel",
             ["btf dump file /sys/kernel/btf/vmlinux format raw".to_owned()],
         ),
-    ])
+    ];
+    cases.extend(module());
+    Ok(cases)
+}
+
+/// The BTF of a kernel module stands on the kernel's own.
+fn module() -> Option<Case> {
+    let id = bpfsys::btfs().flatten().find_map(|btf| {
+        let said = btf.info().ok()?;
+        (said.name == b"veth").then_some(said.info.id)
+    })?;
+    Some(case(
+        "btf dump module",
+        [
+            format!("btf dump id {id}"),
+            "btf dump file /sys/kernel/btf/veth".to_owned(),
+            "-B /sys/kernel/btf/vmlinux btf dump file /sys/kernel/btf/veth".to_owned(),
+        ],
+    ))
 }
 
 fn pins(private: &Private) -> Result<Vec<Case>> {

@@ -34,6 +34,38 @@ pub(crate) fn edit(text: &[u8], key: &str, edit: Edit) -> Option<Vec<u8>> {
     editor.rest.is_empty().then_some(editor.out)
 }
 
+/// The document without blanks, and without `key` in objects whose `type` is `kind`.
+pub(crate) fn drop_of(text: &[u8], kind: &str, key: &str) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let header = format!("\"type\":\"{kind}\"");
+    let mut out = String::new();
+    let mut rest = text;
+    // `type` is never in an object of its own: the object is the one around it.
+    while let Some(at) = rest.find(&header) {
+        let start = rest.get(..at)?.rfind('{')?;
+        let object = rest.get(start..)?;
+        let len = length(object.as_bytes())?;
+        out.push_str(rest.get(..start)?);
+        let less = edit(object.get(..len)?.as_bytes(), key, Edit::Drop)?;
+        out.push_str(std::str::from_utf8(&less).ok()?);
+        rest = object.get(len..)?;
+    }
+    out.push_str(rest);
+    Some(out.into_bytes())
+}
+
+/// Of the value that `text` begins with.
+fn length(text: &[u8]) -> Option<usize> {
+    let mut editor = Editor {
+        rest: text,
+        out: Vec::new(),
+        key: Vec::new(),
+        edit: Edit::Keep,
+    };
+    editor.value()?;
+    Some(text.len() - editor.rest.len())
+}
+
 /// Compact JSON laid out as `-p` does: keys on lines of their own, four blanks
 /// deep, elements of arrays behind one another, closing brackets on lines of
 /// their own unless there is nothing inside; then a line end.

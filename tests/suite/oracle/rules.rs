@@ -5,9 +5,14 @@
 //! narrowly as its reason allows.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, bail};
+use bpfsys::KernelVersion;
+use bpfsys::cmd::object::{LinkKind, PerfEventLink};
+use bpfsys::uapi::perf::TYPE_SOFTWARE;
+use rbpftool_tests::state::world::World;
 use rbpftool_tests::{Output, root};
 use serde_json::Value;
 
@@ -37,13 +42,16 @@ impl Form {
 /// All of them.
 pub(crate) struct Rules {
     rules: Vec<Rule>,
+    here: Here,
     used: Mutex<BTreeMap<String, usize>>,
 }
 
 struct Rule {
     id: String,
-    /// Words a command line must have, in this order; `*` is any number of them.
-    command: Vec<String>,
+    /// Words a command line must have, in this order; `*` is any number of them. One of these.
+    commands: Vec<Vec<String>>,
+    /// The kernels on which the two differ so.
+    kernels: Kernels,
     /// Only in text, or only in JSON.
     form: Option<bool>,
     what: What,
@@ -71,6 +79,9 @@ enum What {
     Usage(Vec<String>),
     /// Their numbers of 32 bits are extended to 64 with ones.
     SignExtended,
+    /// Ours says more of objects of this type: these keys, or all lines in text that are not
+    /// said of every object.
+    OursMore(String, Vec<String>),
     /// Ours is a valid document or text where theirs is wrong: ours must hold these words.
     Ours(String),
 }
@@ -78,17 +89,23 @@ enum What {
 const FILE: &str = "tests/oracle/differences.json";
 
 impl Rules {
-    pub(crate) fn read() -> Result<Self> {
+    /// Those that are true of the running kernel.
+    pub(crate) fn read(world: &World) -> Result<Self> {
         let text =
             std::fs::read_to_string(root().join(FILE)).with_context(|| format!("read {FILE}"))?;
-        let list: Vec<Value> =
-            serde_json::from_str(&text).with_context(|| format!("parse {FILE}"))?;
-        let rules = list
-            .iter()
-            .map(|v| Rule::from_json(v).with_context(|| format!("{FILE}: {v}")))
-            .collect::<Result<_>>()?;
+        let tables: Value = serde_json::from_str(&text).with_context(|| format!("parse {FILE}"))?;
+        let list = tables.get("rules").and_then(Value::as_array);
+        let mut rules = Vec::new();
+        let here = Here::look(world)?;
+        for v in list.with_context(|| format!("{FILE}: no rules"))? {
+            let rule = Rule::from_json(v).with_context(|| format!("{FILE}: {v}"))?;
+            if rule.kernels.have(&here) {
+                rules.push(rule);
+            }
+        }
         Ok(Self {
             rules,
+            here,
             used: Mutex::default(),
         })
     }
@@ -96,6 +113,7 @@ impl Rules {
     /// `None` if the two agree, after the rules that are needed; else the difference.
     pub(crate) fn judge(
         &self,
+        case: &Case,
         line: &str,
         form: Form,
         ours: &Output,
@@ -122,13 +140,19 @@ impl Rules {
             }
         }
         let mut used = Vec::new();
+        let hidden = !case.holders || self.here.holders_are_hidden;
         for rule in self.rules.iter().filter(|r| r.applies(line, form)) {
             if a == b {
                 break;
             }
+            if rule.kernels.hidden_holders && !hidden {
+                continue;
+            }
             let before = (a.clone(), b.clone());
             rule.what.apply(form, &mut a, &mut b);
-            if (&a, &b) != (&before.0, &before.1) {
+            // Where the reference was not let look for holders, nothing is proved.
+            let proved = case.holders || !rule.kernels.hidden_holders;
+            if proved && (&a, &b) != (&before.0, &before.1) {
                 used.push(rule.id.clone());
             }
         }
@@ -143,16 +167,96 @@ impl Rules {
         Some(difference(&a, &b))
     }
 
-    /// The ids of rules that changed nothing.
+    /// The ids of rules for this kernel that changed nothing.
     pub(crate) fn unused(&self) -> Vec<String> {
         let Ok(used) = self.used.lock() else {
             return Vec::new();
         };
         self.rules
             .iter()
+            .filter(|r| !r.kernels.hidden_holders || self.here.holders_are_hidden)
             .filter(|r| !used.contains_key(&r.id))
             .map(|r| r.id.clone())
             .collect()
+    }
+}
+
+/// What is known of the running kernel.
+pub(crate) struct Here {
+    version: KernelVersion,
+    /// bpftool compares addresses of data symbols, which need `CONFIG_KALLSYMS_ALL`.
+    pub(crate) holders_are_hidden: bool,
+    /// The link of a clock says another type of event than it was made with.
+    clocks_are_renumbered: bool,
+    a_module_has_btf: bool,
+}
+
+impl Here {
+    fn look(world: &World) -> Result<Self> {
+        let symbols = std::fs::read("/proc/kallsyms").context("read /proc/kallsyms")?;
+        let data = b" bpf_prog_fops\n";
+        Ok(Self {
+            version: KernelVersion::running().context("ask for the kernel's version")?,
+            holders_are_hidden: !symbols.windows(data.len()).any(|w| w == data),
+            clocks_are_renumbered: clocks_are_renumbered(world)?,
+            a_module_has_btf: Path::new("/sys/kernel/btf/veth").exists(),
+        })
+    }
+}
+
+fn clocks_are_renumbered(world: &World) -> Result<bool> {
+    for held in &world.links {
+        if let LinkKind::PerfEvent(PerfEventLink::Event { type_, .. }) = held.link.info()?.kind {
+            return Ok(type_ != TYPE_SOFTWARE);
+        }
+    }
+    Ok(false)
+}
+
+/// Some kernels.
+#[derive(Debug, Default)]
+struct Kernels {
+    /// From this version on.
+    since: Option<KernelVersion>,
+    /// Up to this version, but not with it.
+    before: Option<KernelVersion>,
+    /// Only where [`Here::holders_are_hidden`], or the reference was not let look for them.
+    hidden_holders: bool,
+    /// Only where a clock is [`Here::clocks_are_renumbered`].
+    clocks: bool,
+    /// Only where [`Here::a_module_has_btf`].
+    modules: bool,
+}
+
+impl Kernels {
+    fn from_json(v: &Value) -> Result<Self> {
+        let version = |key: &str| -> Result<Option<KernelVersion>> {
+            let Some(v) = v.get(key) else { return Ok(None) };
+            let parsed = v.as_str().and_then(KernelVersion::parse);
+            Ok(Some(
+                parsed.with_context(|| format!("'{key}' is no version"))?,
+            ))
+        };
+        let mut kernels = Self {
+            since: version("since")?,
+            before: version("before")?,
+            ..Self::default()
+        };
+        match v.get("when").and_then(Value::as_str) {
+            None => {}
+            Some("holders are hidden") => kernels.hidden_holders = true,
+            Some("clocks are renumbered") => kernels.clocks = true,
+            Some("a module has BTF") => kernels.modules = true,
+            Some(other) => bail!("'{other}' is nothing that can be known of a kernel"),
+        }
+        Ok(kernels)
+    }
+
+    fn have(&self, here: &Here) -> bool {
+        self.since.is_none_or(|v| here.version >= v)
+            && self.before.is_none_or(|v| here.version < v)
+            && (!self.clocks || here.clocks_are_renumbered)
+            && (!self.modules || here.a_module_has_btf)
     }
 }
 
@@ -186,9 +290,17 @@ impl Rule {
     fn from_json(v: &Value) -> Result<Self> {
         let text = |key: &str| v.get(key).and_then(Value::as_str).map(str::to_owned);
         let number = |key: &str| -> Option<i32> { v.get(key)?.as_i64()?.try_into().ok() };
-        for key in ["id", "command", "bpftool", "ours", "why"] {
+        for key in ["id", "bpftool", "ours", "why"] {
             text(key).with_context(|| format!("'{key}' is missing"))?;
         }
+        let split = |v: &Value| -> Option<Vec<String>> {
+            Some(v.as_str()?.split(' ').map(str::to_owned).collect())
+        };
+        let commands = match v.get("command") {
+            Some(Value::Array(list)) => list.iter().map(split).collect(),
+            Some(one) => split(one).map(|one| vec![one]),
+            None => None,
+        };
         let what = if let Some(key) = text("drop_key") {
             What::DropKey(key)
         } else if let Some(start) = text("drop_line") {
@@ -214,6 +326,11 @@ impl Rule {
             )
         } else if v.get("sign_extended").is_some() {
             What::SignExtended
+        } else if let (Some(kind), Some(keys)) =
+            (text("type"), v.get("ours_more").and_then(Value::as_array))
+        {
+            let keys = keys.iter().filter_map(Value::as_str).map(str::to_owned);
+            What::OursMore(kind, keys.collect())
         } else if let Some(words) = text("ours_has") {
             What::Ours(words)
         } else {
@@ -221,11 +338,8 @@ impl Rule {
         };
         Ok(Self {
             id: text("id").unwrap_or_default(),
-            command: text("command")
-                .unwrap_or_default()
-                .split(' ')
-                .map(str::to_owned)
-                .collect(),
+            commands: commands.context("'command' is no command line and no list of them")?,
+            kernels: Kernels::from_json(v)?,
             form: match text("form").as_deref() {
                 None => None,
                 Some("text") => Some(false),
@@ -237,9 +351,12 @@ impl Rule {
     }
 
     fn applies(&self, line: &str, form: Form) -> bool {
-        let pattern: Vec<&str> = self.command.iter().map(String::as_str).collect();
         let words: Vec<&str> = line.split(' ').collect();
-        self.form.is_none_or(|json| json == (form != Form::Text)) && matches(&pattern, &words)
+        self.form.is_none_or(|json| json == (form != Form::Text))
+            && self.commands.iter().any(|command| {
+                let pattern: Vec<&str> = command.iter().map(String::as_str).collect();
+                matches(&pattern, &words)
+            })
     }
 }
 
@@ -273,12 +390,18 @@ impl What {
             }
             Self::DropLine(start) => {
                 for out in [ours, theirs] {
-                    let kept: String = out
-                        .out()
-                        .split_inclusive('\n')
-                        .filter(|l| !l.starts_with(start.as_str()))
-                        .collect();
-                    out.stdout = kept.into_bytes();
+                    let text = out.out();
+                    let kept = text.split_inclusive('\n').filter_map(|line| {
+                        if !line.starts_with(start.as_str()) {
+                            Some(line)
+                        } else if line.ends_with("  frozen\n") {
+                            // `btf_id` shares its line with this.
+                            Some("\tfrozen\n")
+                        } else {
+                            None
+                        }
+                    });
+                    out.stdout = kept.collect::<String>().into_bytes();
                 }
             }
             Self::Replace(from, to) => {
@@ -312,6 +435,18 @@ impl What {
                 }
             }
             Self::SignExtended => theirs.stdout = shortened(&theirs.out()).into_bytes(),
+            Self::OursMore(kind, keys) if text => {
+                if keys.iter().all(|key| ours.out().contains(key.as_str())) {
+                    ours.stdout = without_details(&ours.out(), kind).into_bytes();
+                }
+            }
+            Self::OursMore(kind, keys) => {
+                for key in keys {
+                    if let Some(less) = json::drop_of(&ours.stdout, kind, key) {
+                        ours.stdout = less;
+                    }
+                }
+            }
             Self::Ours(words) => {
                 if ours.out().contains(words.as_str()) {
                     theirs.stdout.clone_from(&ours.stdout);
@@ -406,6 +541,21 @@ fn blur(text: &str, word: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// Without the lines below `N: KIND  ` that only objects of this type have.
+fn without_details(text: &str, kind: &str) -> String {
+    let header = format!(": {kind}  ");
+    let mut inside = false;
+    let kept = text.split_inclusive('\n').filter(|line| {
+        let detail = line.strip_prefix('\t');
+        if detail.is_none() {
+            inside = line.contains(&header);
+        }
+        !inside
+            || detail.is_none_or(|d| ["pinned ", "pids "].iter().any(|word| d.starts_with(word)))
+    });
+    kept.collect()
 }
 
 /// Edits both documents, if both are JSON.

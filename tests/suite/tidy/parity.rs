@@ -6,11 +6,42 @@ use anyhow::{Context as _, Result, ensure};
 use rbpftool_tests::{Expected, root};
 use serde_json::Value;
 
-fn rows(file: &str) -> Result<Vec<Value>> {
+fn table(file: &str) -> Result<Value> {
     let path = format!("tests/oracle/{file}");
     let text =
         std::fs::read_to_string(root().join(&path)).with_context(|| format!("read {path}"))?;
     serde_json::from_str(&text).with_context(|| format!("parse {path}"))
+}
+
+fn list(value: &Value) -> Result<Vec<Value>> {
+    value.as_array().cloned().context("not a list")
+}
+
+/// One of the two lists of `differences.json`.
+fn differences(which: &str) -> Result<Vec<Value>> {
+    let both = table("differences.json")?;
+    list(both.get(which).with_context(|| format!("no {which}"))?)
+}
+
+/// The first command line a rule is about.
+fn place(row: &Value) -> Result<&str> {
+    let command = row.get("command").context("no command")?;
+    let first = command.get(0).unwrap_or(command);
+    let text = first.as_str().context("'command' holds no text")?;
+    Ok(text.trim_start_matches("* "))
+}
+
+/// The kernels a rule is true on, in words.
+fn kernels(row: &Value) -> String {
+    let text = |key| row.get(key).and_then(Value::as_str);
+    let mut words = String::new();
+    if let Some(since) = text("since") {
+        words.push_str(&format!(" (from Linux {since} on)"));
+    }
+    if let Some(before) = text("before") {
+        words.push_str(&format!(" (before Linux {before})"));
+    }
+    words
 }
 
 fn word<'a>(row: &'a Value, key: &str) -> Result<&'a str> {
@@ -28,7 +59,7 @@ pub(crate) fn document_is_current() -> Result<()> {
          they differ in any other way, or where a difference listed here is gone.\n\n\
          ## Commands\n\n| command | |\n|---|---|\n",
     );
-    for row in rows("commands.json")? {
+    for row in list(&table("commands.json")?)? {
         let status = word(&row, "status")?;
         ensure!(
             matches!(status, "same" | "missing"),
@@ -44,13 +75,13 @@ pub(crate) fn document_is_current() -> Result<()> {
         "\n## Different on purpose\n\n\
          | where | bpftool | rbpftool | why |\n|---|---|---|---|\n",
     );
-    for row in rows("differences.json")? {
+    for row in differences("rules")? {
         // Rules that continue another have nothing of their own to say, and
         // what changes from run to run is no difference.
         if word(&row, "why")? == "as above" || row.get("volatile").is_some() {
             continue;
         }
-        let command = word(&row, "command")?.trim_start_matches("* ");
+        let command = place(&row)?;
         let command = if command == "*" {
             "everywhere".to_owned()
         } else {
@@ -58,11 +89,77 @@ pub(crate) fn document_is_current() -> Result<()> {
         };
         writeln!(
             text,
-            "| {command} | {} | {} | {} |",
+            "| {command} | {}{} | {} | {} |",
             word(&row, "bpftool")?,
+            kernels(&row),
             word(&row, "ours")?,
             word(&row, "why")?
         )?;
     }
+    text.push_str(
+        "\n## Known bugs of bpftool\n\n\
+         The numbers are those of the notes that this project was begun from.\n\n\
+         | | bpftool | ours is guarded by |\n|---|---|---|\n",
+    );
+    for row in differences("bugs")? {
+        let guard = match row.get("missing") {
+            Some(_) => format!("nothing yet: `{}` is missing", word(&row, "missing")?),
+            None => format!("`{}`", word(&row, "test")?),
+        };
+        writeln!(
+            text,
+            "| {} | {} | {guard} |",
+            word(&row, "bug")?,
+            word(&row, "bpftool")?
+        )?;
+    }
     Expected::at("docs/bpftool-parity.md").check(&text)
+}
+
+/// How many bugs of the reference are known.
+const BUGS: usize = 17;
+
+/// Every known bug of the reference has a row; a row names the test that ours
+/// is right and the rules that forgive the reference, or the command that ours
+/// has not got yet.
+pub(crate) fn known_bugs_are_answered() -> Result<()> {
+    let rules = differences("rules")?;
+    let rules: Vec<&str> = rules.iter().map(|r| word(r, "id")).collect::<Result<_>>()?;
+    let commands = list(&table("commands.json")?)?;
+    let bugs = differences("bugs")?;
+    let numbers: Vec<&str> = bugs.iter().map(|b| word(b, "bug")).collect::<Result<_>>()?;
+    let wanted: Vec<String> = (1..=BUGS).map(|n| format!("5.{n}")).collect();
+    ensure!(numbers == wanted, "the bugs are {numbers:?}");
+    for bug in &bugs {
+        answered(bug, &rules, &commands).with_context(|| bug.to_string())?;
+    }
+    Ok(())
+}
+
+fn answered(bug: &Value, rules: &[&str], commands: &[Value]) -> Result<()> {
+    if bug.get("missing").is_some() {
+        let command = word(bug, "missing")?;
+        ensure!(bug.get("test").is_none(), "missing and tested");
+        let missing = commands.iter().any(|row| {
+            word(row, "command").is_ok_and(|c| c == command)
+                && word(row, "status").is_ok_and(|s| s == "missing")
+        });
+        ensure!(missing, "'{command}' is not missing: there must be a test");
+        return Ok(());
+    }
+    for rule in list(bug.get("rules").context("no rules")?)? {
+        let rule = rule.as_str().context("a rule without a name")?;
+        ensure!(rules.contains(&rule), "there is no rule '{rule}'");
+    }
+    let test = word(bug, "test")?;
+    let (file, name) = test.split_once("::").context("a test is FILE::NAME")?;
+    let source =
+        std::fs::read_to_string(root().join(file)).with_context(|| format!("read {file}"))?;
+    let function = source.contains(&format!("fn {name}("));
+    // In a suite of our own a function is a test once it is in the table.
+    let listed = source.contains(&format!("\"{name}\""))
+        || source.contains(&format!("#[test]\nfn {name}("))
+        || source.contains(&format!("#[test]\n    fn {name}("));
+    ensure!(function && listed, "{file} has no test '{name}'");
+    Ok(())
 }

@@ -205,6 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn symbols_may_be_as_long_as_the_kernel_makes_them() {
+        let long = "s".repeat(511);
+        let lines = format!(
+            "ffffffff81000000 T before\nffffffff81000100 T __bpf_call_base\n\
+             ffffffff81000140 T {long}\t[module]\nffffffff81000150 T after\n"
+        );
+        let symbols = KernelSymbols::parse(lines.into_bytes());
+        assert_eq!(
+            text(&symbols, &[], call(0, 0, 0x40)),
+            format!("{long}#{}", 0x40)
+        );
+        assert_eq!(text(&symbols, &[], call(0, 0, 0x50)), "after#80");
+    }
+
+    #[test]
     fn hidden_addresses_name_nothing() {
         let hidden = KernelSymbols::parse(b"0000000000000000 T __bpf_call_base\n".to_vec());
         assert_eq!(text(&hidden, &[], call(0, 0, 64)), "0x40#64");

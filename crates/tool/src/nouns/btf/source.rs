@@ -121,9 +121,12 @@ fn by_id(context: &mut Context<'_, '_>, id: u32) -> Result<Btf<'static>> {
     let is_module = of_kernel && details.name != b"vmlinux";
     let base = match base_option(context)? {
         None if is_module => {
-            context.output.remark(format_args!(
-                "no base BTF was given with -B: the kernel's own is used ({VMLINUX})"
-            ));
+            // Who reads JSON cannot be meant, and bpftool is silent there too.
+            if !context.output.is_json() {
+                context.output.remark(format_args!(
+                    "no base BTF was given with -B: the kernel's own is used ({VMLINUX})"
+                ));
+            }
             Some(Arc::new(kernel_btf::vmlinux()?))
         }
         // what is there to borrow need not be copied
