@@ -115,7 +115,10 @@ impl Pair {
             let theirs = scope.spawn(theirs);
             let ours = ours()?;
             let theirs = theirs.join();
-            Ok((ours, theirs.map_err(|_| anyhow!("a thread panicked"))??))
+            Ok((
+                ours,
+                theirs.map_err(|_panic| anyhow!("a thread panicked"))??,
+            ))
         })
     }
 
@@ -182,8 +185,8 @@ pub(crate) fn line(text: &str) -> Vec<OsString> {
 fn spared(n: usize, lines: usize, form: Form) -> bool {
     match form {
         Form::Pretty => true,
-        Form::Text => lines > 4 && n / 2 % 2 == 1,
-        Form::Json => lines > 4 && n / 2 % 2 == 0,
+        Form::Text => lines > 4 && !(n / 2).is_multiple_of(2),
+        Form::Json => lines > 4 && (n / 2).is_multiple_of(2),
     }
 }
 
