@@ -79,6 +79,8 @@ enum What {
     Usage(Vec<String>),
     /// Their numbers of 32 bits are extended to 64 with ones.
     SignExtended,
+    /// They say an error first, `#` being some number, and then the answer.
+    FalseError(String),
     /// They name their own process as a holder.
     TheirOwn(String),
     /// Ours says more of objects of this type: these keys, or all lines in text that are not
@@ -337,6 +339,8 @@ impl Rule {
         {
             let keys = keys.iter().filter_map(Value::as_str).map(str::to_owned);
             What::OursMore(kind, keys.collect())
+        } else if let Some(error) = text("false_error") {
+            What::FalseError(error)
         } else if let Some(name) = text("their_own_process") {
             What::TheirOwn(name)
         } else if let Some(words) = text("ours_has") {
@@ -443,6 +447,19 @@ impl What {
                 }
             }
             Self::SignExtended => theirs.stdout = shortened(&theirs.out()).into_bytes(),
+            Self::FalseError(error) => {
+                theirs.stderr = without(&theirs.err(), &format!("Error: {error}\n")).into_bytes();
+                for around in [
+                    format!("{{\"error\":\"{error}\"}},"),
+                    format!("{{\n    \"error\": \"{error}\"\n}},"),
+                ] {
+                    theirs.stdout = without(&theirs.out(), &around).into_bytes();
+                }
+                // Only now it is JSON.
+                if let (Form::Pretty, Some(flat)) = (form, json::compact(&theirs.stdout)) {
+                    theirs.stdout = flat;
+                }
+            }
             Self::TheirOwn(name) => {
                 theirs.stdout = without_holder(&theirs.out(), name, text).into_bytes();
             }
@@ -552,6 +569,21 @@ fn blur(text: &str, word: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// Without the first `said`, in which `#` is some number.
+fn without(text: &str, said: &str) -> String {
+    let (head, tail) = said.split_once('#').unwrap_or((said, ""));
+    let Some((before, rest)) = text.split_once(head) else {
+        return text.to_owned();
+    };
+    match rest
+        .trim_start_matches(|c: char| c.is_ascii_digit())
+        .strip_prefix(tail)
+    {
+        Some(after) => format!("{before}{after}"),
+        None => text.to_owned(),
+    }
 }
 
 /// Without the holders of this name: `, NAME(1)`, `,{"pid":1,"comm":"NAME"}`.
