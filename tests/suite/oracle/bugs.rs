@@ -30,7 +30,7 @@ impl Known {
         let mut known = Self::default();
         for map in &world.maps {
             let info = map.fd.info()?;
-            let Some(id) = info.id().map(|id| id.get()) else {
+            let Some(id) = info.id().map(bpfsys::MapId::get) else {
                 continue;
             };
             if info.btf_id().is_none() {

@@ -79,6 +79,10 @@ enum What {
     Usage(Vec<String>),
     /// Their numbers of 32 bits are extended to 64 with ones.
     SignExtended,
+    /// They say an error first, `#` being some number, and then the answer.
+    FalseError(String),
+    /// They name their own process as a holder.
+    TheirOwn(String),
     /// Ours says more of objects of this type: these keys, or all lines in text that are not
     /// said of every object.
     OursMore(String, Vec<String>),
@@ -222,6 +226,8 @@ struct Kernels {
     before: Option<KernelVersion>,
     /// Only where [`Here::holders_are_hidden`], or the reference was not let look for them.
     hidden_holders: bool,
+    /// Only where they are not hidden.
+    shown_holders: bool,
     /// Only where a clock is [`Here::clocks_are_renumbered`].
     clocks: bool,
     /// Only where [`Here::a_module_has_btf`].
@@ -245,6 +251,7 @@ impl Kernels {
         match v.get("when").and_then(Value::as_str) {
             None => {}
             Some("holders are hidden") => kernels.hidden_holders = true,
+            Some("holders are shown") => kernels.shown_holders = true,
             Some("clocks are renumbered") => kernels.clocks = true,
             Some("a module has BTF") => kernels.modules = true,
             Some(other) => bail!("'{other}' is nothing that can be known of a kernel"),
@@ -255,6 +262,7 @@ impl Kernels {
     fn have(&self, here: &Here) -> bool {
         self.since.is_none_or(|v| here.version >= v)
             && self.before.is_none_or(|v| here.version < v)
+            && (!self.shown_holders || !here.holders_are_hidden)
             && (!self.clocks || here.clocks_are_renumbered)
             && (!self.modules || here.a_module_has_btf)
     }
@@ -331,6 +339,10 @@ impl Rule {
         {
             let keys = keys.iter().filter_map(Value::as_str).map(str::to_owned);
             What::OursMore(kind, keys.collect())
+        } else if let Some(error) = text("false_error") {
+            What::FalseError(error)
+        } else if let Some(name) = text("their_own_process") {
+            What::TheirOwn(name)
         } else if let Some(words) = text("ours_has") {
             What::Ours(words)
         } else {
@@ -435,6 +447,22 @@ impl What {
                 }
             }
             Self::SignExtended => theirs.stdout = shortened(&theirs.out()).into_bytes(),
+            Self::FalseError(error) => {
+                theirs.stderr = without(&theirs.err(), &format!("Error: {error}\n")).into_bytes();
+                for around in [
+                    format!("{{\"error\":\"{error}\"}},"),
+                    format!("{{\n    \"error\": \"{error}\"\n}},"),
+                ] {
+                    theirs.stdout = without(&theirs.out(), &around).into_bytes();
+                }
+                // Only now it is JSON.
+                if let (Form::Pretty, Some(flat)) = (form, json::compact(&theirs.stdout)) {
+                    theirs.stdout = flat;
+                }
+            }
+            Self::TheirOwn(name) => {
+                theirs.stdout = without_holder(&theirs.out(), name, text).into_bytes();
+            }
             Self::OursMore(kind, keys) if text => {
                 if keys.iter().all(|key| ours.out().contains(key.as_str())) {
                     ours.stdout = without_details(&ours.out(), kind).into_bytes();
@@ -540,6 +568,58 @@ fn blur(text: &str, word: &str) -> String {
         rest = tail.trim_start_matches(|c: char| c.is_ascii_digit());
     }
     out.push_str(rest);
+    out
+}
+
+/// Without the first `said`, in which `#` is some number.
+fn without(text: &str, said: &str) -> String {
+    let (head, tail) = said.split_once('#').unwrap_or((said, ""));
+    let Some((before, rest)) = text.split_once(head) else {
+        return text.to_owned();
+    };
+    match rest
+        .trim_start_matches(|c: char| c.is_ascii_digit())
+        .strip_prefix(tail)
+    {
+        Some(after) => format!("{before}{after}"),
+        None => text.to_owned(),
+    }
+}
+
+/// Without the holders of this name: `, NAME(1)`, `,{"pid":1,"comm":"NAME"}`.
+fn without_holder(text: &str, name: &str, plain: bool) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        if !plain {
+            let parts: Vec<&str> = line.split("{\"pid\":").collect();
+            let own = format!("\"comm\":\"{name}\"}}");
+            let mut kept = parts.first().copied().unwrap_or_default().to_owned();
+            for part in parts.get(1..).unwrap_or_default() {
+                match part.split_once(&own) {
+                    Some((number, rest)) if number.ends_with(',') => {
+                        kept.push_str(rest.strip_prefix(',').unwrap_or(rest));
+                    }
+                    _ => {
+                        kept.push_str("{\"pid\":");
+                        kept.push_str(part);
+                    }
+                }
+            }
+            out.push_str(&kept.replace(",]", "]").replace(",\"pids\":[]", ""));
+        } else if let Some(list) = line.strip_prefix("\tpids ") {
+            let own = format!("{name}(");
+            let others: Vec<&str> = list
+                .trim_end()
+                .split(", ")
+                .filter(|holder| !holder.starts_with(&own))
+                .collect();
+            if !others.is_empty() {
+                out.push_str(&format!("\tpids {}\n", others.join(", ")));
+            }
+        } else {
+            out.push_str(line);
+        }
+    }
     out
 }
 
