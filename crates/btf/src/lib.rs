@@ -9,7 +9,8 @@
 //! 4. names: [`Btf::find_by_name_kind`], without touching every string;
 //! 5. walks: [`Btf::size_of`], [`Btf::align_of`], [`Btf::resolve`], [`Btf::flatten`];
 //! 6. [`raw_dump`]: the text of `bpftool btf dump … format raw`;
-//! 7. [`value`]: bytes and their type give a tree of values.
+//! 7. [`value`]: bytes and their type give a tree of values;
+//! 8. [`ext`]: `.BTF.ext`, what a compiler says about instructions.
 //!
 //! Bytes are not trusted. Parsing checks that each record is where the offsets say; anything
 //! else (names, references) is checked when it is followed. No input makes a function panic,
@@ -55,6 +56,7 @@
 
 mod btf;
 mod error;
+pub mod ext;
 mod id;
 mod index;
 mod raw;
