@@ -10,7 +10,8 @@
 //! 5. walks: [`Btf::size_of`], [`Btf::align_of`], [`Btf::resolve`], [`Btf::flatten`];
 //! 6. [`raw_dump`]: the text of `bpftool btf dump … format raw`;
 //! 7. [`value`]: bytes and their type give a tree of values;
-//! 8. [`ext`]: `.BTF.ext`, what a compiler says about instructions.
+//! 8. [`ext`]: `.BTF.ext`, what a compiler says about instructions;
+//! 9. [`core_reloc`]: what a program must change to run on another kernel.
 //!
 //! Bytes are not trusted. Parsing checks that each record is where the offsets say; anything
 //! else (names, references) is checked when it is followed. No input makes a function panic,
@@ -55,6 +56,7 @@
 #![forbid(unsafe_code)]
 
 mod btf;
+pub mod core_reloc;
 mod error;
 pub mod ext;
 mod id;

@@ -43,7 +43,7 @@ impl<'a, R: Record> Table<'a, R> {
         if len == 0 {
             return Ok(out);
         }
-        if off % 4 != 0 {
+        if !off.is_multiple_of(4) {
             return Err(ExtError::TableAlign { table, offset });
         }
         let all = usize::try_from(offset)
@@ -67,7 +67,7 @@ impl<'a, R: Record> Table<'a, R> {
         };
         let size = endian.u32(*size);
         let least = 4 * u32::try_from(R::WORDS).unwrap_or_default();
-        if size < least || size % 4 != 0 {
+        if size < least || !size.is_multiple_of(4) {
             return Err(ExtError::RecordSize {
                 table,
                 found: size,
