@@ -1,8 +1,14 @@
 //! Two small blobs, a path and a question; the answer that is expected. Each row of the table
 //! in the documentation names one of these tests.
 
-#![allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
-#![allow(clippy::semicolon_if_nothing_returned, reason = "closures that make types")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "numbers of tests are small"
+)]
+#![allow(
+    clippy::semicolon_if_nothing_returned,
+    reason = "closures that make types"
+)]
 
 mod choice;
 mod fields;

@@ -10,7 +10,7 @@ enum Part {
     Int(u32),
     Bits(u32),
     Array(u32, u32),
-    Nested(Vec<(Part, bool)>, bool),
+    Nested(Vec<(Self, bool)>, bool),
 }
 
 fn parts() -> impl Strategy<Value = Vec<(Part, bool)>> {
