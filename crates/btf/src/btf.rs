@@ -249,12 +249,21 @@ impl<'a> Btf<'a> {
         self.start_str + (self.header.strings.end - self.header.strings.start) as u64
     }
 
-    /// The layout entries, else the base's.
-    fn layout(&self) -> &[u8] {
-        let own = self
-            .data
+    /// Bytes of the header.
+    pub(crate) const fn header_len(&self) -> usize {
+        self.header.len
+    }
+
+    /// The blob's own layout entries.
+    pub(crate) fn own_layout(&self) -> &[u8] {
+        self.data
             .get(self.header.layout.clone())
-            .unwrap_or_default();
+            .unwrap_or_default()
+    }
+
+    /// The layout entries, else the base's.
+    pub(crate) fn layout(&self) -> &[u8] {
+        let own = self.own_layout();
         match &self.base {
             Some(base) if own.is_empty() => base.layout(),
             _ => own,

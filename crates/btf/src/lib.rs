@@ -9,7 +9,8 @@
 //! 4. names: [`Btf::find_by_name_kind`], without touching every string;
 //! 5. walks: [`Btf::size_of`], [`Btf::align_of`], [`Btf::resolve`], [`Btf::flatten`];
 //! 6. [`raw_dump`]: the text of `bpftool btf dump … format raw`;
-//! 7. [`value`]: bytes and their type give a tree of values.
+//! 7. [`value`]: bytes and their type give a tree of values;
+//! 8. [`build`]: writes BTF, empty or from what other blobs have.
 //!
 //! Bytes are not trusted. Parsing checks that each record is where the offsets say; anything
 //! else (names, references) is checked when it is followed. No input makes a function panic,
@@ -54,7 +55,9 @@
 #![forbid(unsafe_code)]
 
 mod btf;
+pub mod build;
 mod error;
+mod hash;
 mod id;
 mod index;
 mod raw;
