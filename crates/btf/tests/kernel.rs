@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use btf::core_reloc::{CoreError, CoreRelo, RelocKind, Resize, Resolver, essential_name};
+use btf::core_reloc::{CoreError, CoreRelo, Fixup, RelocKind, Resize, Resolver, essential_name};
+use btf::min_btf::MinBtf;
 use btf::{Btf, Kind, Type};
 
 const PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -206,4 +207,79 @@ fn relocating_a_kernel_for_itself_changes_nothing() {
         }
     }
     assert!(answered > 4 * places.len(), "most have an answer");
+}
+
+#[test]
+fn a_small_part_of_a_kernel_gives_the_same_answers() {
+    let Some(data) = kernel("a_small_part_of_a_kernel_gives_the_same_answers") else {
+        return;
+    };
+    let base = Arc::new(Btf::parse(&data).unwrap());
+    let composite = |ty: &Type<'_>| matches!(ty, Type::Struct(_) | Type::Union(_));
+    let roots: Vec<_> = base
+        .types()
+        .filter(|(_, ty)| composite(ty) && !ty.name().is_empty())
+        .map(|(id, _)| id)
+        .collect();
+    let mut places = Vec::new();
+    for root in roots.iter().step_by(roots.len() / 300 + 1) {
+        let mut found = Vec::new();
+        paths(&base, *root, &mut vec![0], &mut found);
+        places.extend(found.into_iter().step_by(7).map(|path| (*root, path)));
+    }
+    let mut strings: Vec<String> = vec!["0".into()];
+    for (_, path) in &places {
+        let numbers: Vec<String> = path.iter().map(u32::to_string).collect();
+        strings.push(numbers.join(":"));
+    }
+    let (local, offsets) = strings_on(&data, &strings);
+    let local = Btf::parse_split(local, base.clone()).unwrap();
+    let relo = |type_id, access_str_off, kind| CoreRelo {
+        insn_off: 0,
+        type_id,
+        access_str_off,
+        kind,
+    };
+    let mut relos = Vec::new();
+    for ((id, _), offset) in places.iter().zip(&offsets[1..]) {
+        let kinds = [
+            RelocKind::FieldByteOffset,
+            RelocKind::FieldByteSize,
+            RelocKind::FieldExists,
+        ];
+        relos.extend(kinds.map(|kind| relo(*id, *offset, kind)));
+    }
+    for id in roots.iter().step_by(roots.len() / 200 + 1) {
+        let kinds = [
+            RelocKind::TypeExists,
+            RelocKind::TypeSize,
+            RelocKind::TypeMatches,
+        ];
+        relos.extend(kinds.map(|kind| relo(*id, offsets[0], kind)));
+    }
+    for (id, ty) in base.types() {
+        if matches!(ty, Type::Enum(_)) && !ty.name().is_empty() && id.get() % 16 == 0 {
+            relos.push(relo(id, offsets[0], RelocKind::EnumvalValue));
+        }
+    }
+    // types of one name at several places have no answer
+    let mut resolver = Resolver::new(&local, &base);
+    resolver.prepare(relos.iter().copied());
+    relos.retain(|relo| resolver.resolve(relo).is_ok());
+    assert!(relos.len() > 1000, "most have an answer");
+    let mut min = MinBtf::new(&base);
+    min.record(&local, relos.iter().copied()).unwrap();
+    let blob = min.finish().unwrap();
+    assert!(blob.len() < data.len() / 4, "{} bytes", blob.len());
+    let small = Btf::parse(&blob).unwrap();
+    let answers = |target| {
+        let plain = |fixup: Result<Fixup, _>| {
+            let fixup: Fixup = fixup.unwrap();
+            let sizes = fixup.memory.map(|m| (m.target.size, m.resize));
+            (fixup.target, fixup.poison, sizes)
+        };
+        let fixups = Resolver::new(&local, target).resolve_all(relos.iter().copied());
+        fixups.into_iter().map(plain).collect::<Vec<_>>()
+    };
+    assert_eq!(answers(&small), answers(&base));
 }

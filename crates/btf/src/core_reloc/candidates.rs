@@ -18,6 +18,18 @@ pub(super) struct Wanted<'l> {
 /// Which starts of names occur: turns nearly all types down.
 const START_BITS: usize = 1 << 16;
 
+/// Finds all that is wanted in the blob and what it is split from, ascending ids for each.
+pub(super) fn search_all(btf: &Btf<'_>, wanted: &[Wanted<'_>]) -> Vec<Vec<TypeId>> {
+    let Some(base) = btf.base() else {
+        return search(btf, wanted);
+    };
+    let mut found = search_all(base, wanted);
+    for (found, own) in found.iter_mut().zip(search(btf, wanted)) {
+        found.extend(own);
+    }
+    found
+}
+
 /// Finds all that is wanted in one pass over the blob's own types, ascending ids for each.
 pub(super) fn search(btf: &Btf<'_>, wanted: &[Wanted<'_>]) -> Vec<Vec<TypeId>> {
     let mut found = vec![Vec::new(); wanted.len()];

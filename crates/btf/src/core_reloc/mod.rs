@@ -20,7 +20,7 @@ mod locate;
 mod matches;
 mod name;
 mod patch;
-mod spec;
+pub(crate) mod spec;
 mod value;
 mod why;
 mod work;
@@ -172,11 +172,14 @@ impl<'t> Resolver<'t> {
     /// fit and do not agree.
     #[doc(alias = "bpf_core_calc_relo_insn")]
     pub fn resolve(&mut self, relo: &CoreRelo) -> Result<Fixup, CoreError> {
-        Ok(self.resolve_path(relo)?.0)
+        Ok(self.resolve_paths(relo)?.0)
     }
 
-    /// The same with the path in the target's type.
-    fn resolve_path(&mut self, relo: &CoreRelo) -> Result<(Fixup, Option<Spec<'t>>), CoreError> {
+    /// The same with the paths in all types of the target that fit.
+    pub(crate) fn resolve_paths(
+        &mut self,
+        relo: &CoreRelo,
+    ) -> Result<(Fixup, Vec<(Candidate, Spec<'t>)>), CoreError> {
         let work = &mut Work::new();
         let kind = relo.kind;
         let spec = Spec::parse(self.local, relo, work)?;
@@ -193,7 +196,7 @@ impl<'t> Resolver<'t> {
             rejected: Vec::new(),
         };
         if kind == RelocKind::TypeIdLocal {
-            return Ok((fixup, None));
+            return Ok((fixup, Vec::new()));
         }
         let id = relo.type_id;
         if !self.known.contains_key(&id) {
@@ -205,25 +208,32 @@ impl<'t> Resolver<'t> {
         }
         let candidates = self.known.remove(&id).unwrap_or_default();
         fixup.candidates = candidates.len();
-        let fit = self.try_all(&mut fixup, &spec, local, &candidates, work);
-        let (fit, path) = match fit {
+        let fit = match self.try_all(&mut fixup, &spec, local, &candidates, work) {
             Ok(fit) => fit,
             Err(error) => {
                 self.known.insert(id, candidates);
                 return Err(error);
             }
         };
-        let keep = if fit.is_empty() { candidates } else { fit };
-        self.known.insert(id, keep);
-        if path.is_none() {
+        if fit.is_empty() {
             let without = value::answer_without(kind);
             fixup.poison = without.is_none();
             fixup.target = without.unwrap_or(0);
+            self.known.insert(id, candidates);
+        } else {
+            let keep = fit.iter().map(|(candidate, _)| *candidate).collect();
+            self.known.insert(id, keep);
         }
-        Ok((fixup, path))
+        Ok((fixup, fit))
     }
 
-    /// Compares with each candidate; those that fit, and the path in the first of them.
+    /// What would be looked at for a local type now, of the target itself.
+    pub(crate) fn candidates(&self, local: TypeId) -> impl Iterator<Item = TypeId> {
+        let known = self.known.get(&local).into_iter().flatten();
+        known.filter(|c| c.module.is_none()).map(|c| c.id)
+    }
+
+    /// Compares with each candidate; those that fit, with the path in them.
     fn try_all(
         &self,
         fixup: &mut Fixup,
@@ -231,10 +241,9 @@ impl<'t> Resolver<'t> {
         local: Answer,
         candidates: &[Candidate],
         work: &mut Work,
-    ) -> Result<(Vec<Candidate>, Option<Spec<'t>>), CoreError> {
+    ) -> Result<Vec<(Candidate, Spec<'t>)>, CoreError> {
         let kind = fixup.kind;
-        let mut fit = Vec::new();
-        let mut first: Option<(Candidate, Spec<'t>)> = None;
+        let mut fit: Vec<(Candidate, Spec<'t>)> = Vec::new();
         for candidate in candidates {
             let candidate = *candidate;
             let btf = self.place(candidate).map_or(self.main, |module| module.btf);
@@ -252,12 +261,11 @@ impl<'t> Resolver<'t> {
                 }
             };
             let target = value::answer(kind, btf, &path, Side::Target, work)?;
-            match &first {
+            match fit.first() {
                 None => {
                     fixup.target = target.value;
                     fixup.candidate = Some(candidate);
                     fixup.memory = self.memory(local, btf, target);
-                    first = Some((candidate, path));
                 }
                 Some((first, earlier)) if earlier.bit_offset != path.bit_offset => {
                     return Err(CoreError::AmbiguousOffset {
@@ -277,9 +285,9 @@ impl<'t> Resolver<'t> {
                 }
                 Some(_) => {}
             }
-            fit.push(candidate);
+            fit.push((candidate, path));
         }
-        Ok((fit, first.map(|(_, path)| path)))
+        Ok(fit)
     }
 
     fn memory(&self, local: Answer, btf: &Btf<'_>, target: Answer) -> Option<Memory> {
@@ -341,7 +349,7 @@ impl<'t> Resolver<'t> {
         }
         let mut absent = Vec::new();
         let mut of_absent = Vec::new();
-        for ((ids, root), wanted) in candidates::search(self.main, &wanted)
+        for ((ids, root), wanted) in candidates::search_all(self.main, &wanted)
             .into_iter()
             .zip(of)
             .zip(wanted)

@@ -14,22 +14,22 @@ const MAX_TEXT: usize = 1024;
 /// A step that has a meaning: a named member, an array element, or a constant. The first is
 /// always the element of the pointer that the access starts from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Accessor<'b> {
+pub(crate) struct Accessor<'b> {
     /// The struct or union that has the member, the type of the element, or the enumeration.
-    pub(super) type_id: TypeId,
-    pub(super) index: u32,
+    pub(crate) type_id: TypeId,
+    pub(crate) index: u32,
     /// The member's or constant's name; `None` for elements.
     pub(super) name: Option<Name<'b>>,
 }
 
 /// A path in the types of one side.
 #[derive(Clone, Debug)]
-pub(super) struct Spec<'b> {
+pub(crate) struct Spec<'b> {
     pub(super) root: TypeId,
     /// Empty for questions about types.
-    pub(super) accessors: Vec<Accessor<'b>>,
+    pub(crate) accessors: Vec<Accessor<'b>>,
     /// Every step: indices of members, anonymous ones too, and of elements.
-    pub(super) raw: Vec<u32>,
+    pub(crate) raw: Vec<u32>,
     /// Bits from the start of the root type.
     pub(super) bit_offset: u64,
 }

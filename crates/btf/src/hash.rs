@@ -1,0 +1,76 @@
+//! Hashes for tables over bytes that somebody else chose: keyed at random, so that nobody can
+//! choose bytes that all fall into one bucket. No result depends on the key.
+
+use std::hash::{BuildHasher, RandomState};
+
+/// The key of one table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key(u64, u64);
+
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Key {
+    pub(crate) fn random() -> Self {
+        let state = RandomState::new();
+        Self(state.hash_one(0u64), state.hash_one(1u64) | 1)
+    }
+
+    /// Hash to start with.
+    #[inline]
+    pub(crate) const fn start(self, length: u64) -> u64 {
+        self.0 ^ length.wrapping_mul(FACTOR)
+    }
+
+    /// Takes one more number into a hash.
+    #[inline]
+    pub(crate) fn add(self, hash: u64, number: u64) -> u64 {
+        let product = u128::from(hash ^ number) * u128::from(self.1 ^ FACTOR);
+        let high = product >> 64;
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
+        {
+            (product as u64 ^ high as u64).rotate_left(23) ^ number
+        }
+    }
+
+    /// Spreads what was added last over all bits.
+    #[inline]
+    pub(crate) fn end(self, hash: u64) -> u64 {
+        self.add(self.add(hash, self.0), 0)
+    }
+
+    /// Hash of a string of bytes.
+    #[inline]
+    pub(crate) fn bytes(self, bytes: &[u8]) -> u64 {
+        let mut hash = self.start(bytes.len() as u64);
+        let (chunks, rest) = bytes.as_chunks::<8>();
+        for chunk in chunks {
+            hash = self.add(hash, u64::from_le_bytes(*chunk));
+        }
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.end(self.add(hash, u64::from_le_bytes(last)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_differ_in_any_place_have_different_hashes() {
+        let key = Key::random();
+        let text: Vec<u8> = (0..40).collect();
+        let mut seen = std::collections::HashSet::new();
+        for len in 0..text.len() {
+            assert!(seen.insert(key.bytes(&text[..len])));
+            for at in 0..len {
+                let mut other = text[..len].to_vec();
+                other[at] ^= 0x80;
+                assert!(seen.insert(key.bytes(&other)), "{len} {at}");
+            }
+        }
+        assert_eq!(key.bytes(b"int"), key.bytes(b"int"));
+    }
+}
