@@ -10,7 +10,8 @@
 //! 5. walks: [`Btf::size_of`], [`Btf::align_of`], [`Btf::resolve`], [`Btf::flatten`];
 //! 6. [`raw_dump`]: the text of `bpftool btf dump … format raw`;
 //! 7. [`value`]: bytes and their type give a tree of values;
-//! 8. [`build`]: writes BTF, empty or from what other blobs have.
+//! 8. [`build`]: writes BTF, empty or from what other blobs have;
+//! 9. [`dedup`]: each type once.
 //!
 //! Bytes are not trusted. Parsing checks that each record is where the offsets say; anything
 //! else (names, references) is checked when it is followed. No input makes a function panic,
@@ -56,6 +57,7 @@
 
 mod btf;
 pub mod build;
+pub mod dedup;
 mod error;
 mod hash;
 mod id;
