@@ -11,9 +11,10 @@
 //! 6. [`raw_dump`]: the text of `bpftool btf dump … format raw`;
 //! 7. [`value`]: bytes and their type give a tree of values;
 //! 8. [`build`]: writes BTF, empty or from what other blobs have;
-//! 9. [`ext`]: `.BTF.ext`, what a compiler says about instructions;
-//! 10. [`core_reloc`]: what a program must change to run on another kernel;
-//! 11. [`min_btf`]: the few types of a kernel that some programs need for that.
+//! 9. [`dedup`]: each type once;
+//! 10. [`ext`]: `.BTF.ext`, what a compiler says about instructions;
+//! 11. [`core_reloc`]: what a program must change to run on another kernel;
+//! 12. [`min_btf`]: the few types of a kernel that some programs need for that.
 //!
 //! Bytes are not trusted. Parsing checks that each record is where the offsets say; anything
 //! else (names, references) is checked when it is followed. No input makes a function panic,
@@ -60,6 +61,7 @@
 mod btf;
 pub mod build;
 pub mod core_reloc;
+pub mod dedup;
 mod error;
 pub mod ext;
 mod hash;

@@ -173,7 +173,7 @@ impl<'b> Builder<'b> {
     }
 
     /// Adds the words of all own records of `btf` as they are.
-    fn take_records(&mut self, btf: &Btf<'_>) {
+    pub(crate) fn take_records(&mut self, btf: &Btf<'_>) {
         // offsets of words fit where offsets of bytes did, as long as it is one blob; the
         // caller has seen to it for more
         let types = btf.offsets();

@@ -89,10 +89,10 @@ pub struct Builder<'b> {
     long_header: bool,
     layout: Vec<encode::LayoutEntry>,
     /// The records in this machine's byte order: all that BTF has are 32-bit words.
-    words: Vec<u32>,
+    pub(crate) words: Vec<u32>,
     /// First word of each record.
-    starts: Vec<u32>,
-    pool: Pool<'b>,
+    pub(crate) starts: Vec<u32>,
+    pub(crate) pool: Pool<'b>,
     failed: Option<BtfError>,
 }
 

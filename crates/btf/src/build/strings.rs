@@ -14,6 +14,8 @@ pub(crate) struct Pool<'b> {
     /// How many of the own bytes are in the table, and whether those of the base are.
     indexed: usize,
     base_indexed: bool,
+    /// Whether no string can be there twice.
+    unique: bool,
     table: Table,
 }
 
@@ -21,7 +23,10 @@ impl<'b> Pool<'b> {
     /// An empty pool; the empty string is there, own or the base's.
     pub(crate) fn new(base: Option<&'b Btf<'b>>) -> Self {
         let bytes = if base.is_some() { Vec::new() } else { vec![0] };
-        Self::with_bytes(base, bytes)
+        Self {
+            unique: base.is_none(),
+            ..Self::with_bytes(base, bytes)
+        }
     }
 
     /// A pool that starts with a whole section.
@@ -34,6 +39,7 @@ impl<'b> Pool<'b> {
             bytes,
             indexed: 0,
             base_indexed: base.is_none(),
+            unique: false,
             table: Table::default(),
         }
     }
@@ -41,6 +47,11 @@ impl<'b> Pool<'b> {
     /// The own section.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Whether equal strings are at equal offsets.
+    pub(crate) const fn is_unique(&self) -> bool {
+        self.unique
     }
 
     /// Offset of the first own string.
@@ -96,6 +107,14 @@ impl<'b> Pool<'b> {
             self.indexed = self.bytes.len();
         }
         Ok(found)
+    }
+
+    /// Adds a string that is known not to be there; for pools that were never asked.
+    pub(crate) fn push(&mut self, name: &[u8]) -> u32 {
+        let offset = u32::try_from(self.end()).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(name);
+        self.bytes.push(0);
+        offset
     }
 
     /// The offset that stands for all those of one string. Call [`index`](Self::index) first.

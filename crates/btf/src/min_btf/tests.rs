@@ -144,7 +144,8 @@ fn what_is_not_there_keeps_nothing() {
 fn what_is_compared_is_kept_whole() {
     let mut local = ints(Endian::Little);
     local.composite(4, "s", 16, &[("a", INT, 0), ("p", 5, 64)]); // 4
-    local.record(b"", 2, 0, 4, &[]); // 5
+    local.record(b"", 2, 0, 6, &[]); // 5
+    local.composite(4, "behind", 8, &[("a", INT, 0)]); // 6
     let mut target = ints(Endian::Little);
     target.composite(4, "s", 24, &[("p", 5, 0), ("a", INT, 64), ("b", CHAR, 96)]); // 4
     target.record(b"", 2, 0, 6, &[]); // 5
