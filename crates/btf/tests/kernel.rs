@@ -192,11 +192,16 @@ fn relocating_a_kernel_for_itself_changes_nothing() {
         for relo in relos(kind) {
             let fixup = match resolver.resolve(&relo) {
                 Ok(fixup) => fixup,
-                // elements have no sign, structs no shift
-                Err(CoreError::ArrayElement { .. } | CoreError::FieldWidth { .. }) => continue,
+                // elements have no sign
+                Err(CoreError::ArrayElement { .. }) => continue,
                 Err(error) => panic!("{}: {error}", resolver.describe(&relo)),
             };
             let what = resolver.describe(&relo);
+            let shift = matches!(kind, RelocKind::FieldLshiftU64 | RelocKind::FieldRshiftU64);
+            if shift && fixup.poison {
+                // no register holds what is above 8 bytes
+                continue;
+            }
             assert!(!fixup.poison && fixup.candidates == 1, "{what}");
             assert_eq!(fixup.local, fixup.target, "{what}");
             assert!(

@@ -75,7 +75,7 @@ pub enum CoreError {
         /// The relocation's kind.
         kind: RelocKind,
     },
-    /// A bit field that no 64-bit word holds, or a field wider than 64 bits.
+    /// A bit field that no 64-bit word holds.
     #[error("{kind} relocation of a field of {bits} bits at bit {bit_offset}: no load reads it")]
     FieldWidth {
         /// The relocation's kind.

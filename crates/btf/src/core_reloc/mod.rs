@@ -189,7 +189,7 @@ impl<'t> Resolver<'t> {
             local: local.value,
             target: local.value,
             sure: local.sure,
-            poison: false,
+            poison: local.poison,
             memory: None,
             candidate: None,
             candidates: 0,
@@ -217,7 +217,7 @@ impl<'t> Resolver<'t> {
         };
         if fit.is_empty() {
             let without = value::answer_without(kind);
-            fixup.poison = without.is_none();
+            fixup.poison |= without.is_none();
             fixup.target = without.unwrap_or(0);
             self.known.insert(id, candidates);
         } else {
@@ -244,6 +244,7 @@ impl<'t> Resolver<'t> {
     ) -> Result<Vec<(Candidate, Spec<'t>)>, CoreError> {
         let kind = fixup.kind;
         let mut fit: Vec<(Candidate, Spec<'t>)> = Vec::new();
+        let mut poison = false;
         for candidate in candidates {
             let candidate = *candidate;
             let btf = self.place(candidate).map_or(self.main, |module| module.btf);
@@ -264,6 +265,8 @@ impl<'t> Resolver<'t> {
             match fit.first() {
                 None => {
                     fixup.target = target.value;
+                    fixup.poison |= target.poison;
+                    poison = target.poison;
                     fixup.candidate = Some(candidate);
                     fixup.memory = self.memory(local, btf, target);
                 }
@@ -275,7 +278,7 @@ impl<'t> Resolver<'t> {
                         second_offset: path.bit_offset,
                     });
                 }
-                Some((first, _)) if fixup.target != target.value => {
+                Some((first, _)) if fixup.target != target.value || poison != target.poison => {
                     return Err(CoreError::AmbiguousValue {
                         first: *first,
                         first_value: fixup.target,

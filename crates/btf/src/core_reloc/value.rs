@@ -28,6 +28,8 @@ pub(super) struct Answer {
     /// Whether an instruction must have the local answer in it before it is patched. Compilers
     /// may see bit fields another way.
     pub(super) sure: bool,
+    /// Whether there is no answer that a program could work with, and it must not run.
+    pub(super) poison: bool,
 }
 
 impl Answer {
@@ -36,6 +38,7 @@ impl Answer {
             value,
             field: None,
             sure: true,
+            poison: false,
         }
     }
 }
@@ -182,15 +185,16 @@ fn field(
         RelocKind::FieldByteOffset => (place.byte_offset, !is_bitfield),
         RelocKind::FieldByteSize => (place.bytes, !is_bitfield),
         RelocKind::FieldSigned => (is_signed(ty).into(), true),
-        RelocKind::FieldRshiftU64 => (64 - place.narrow(kind)?.bits, true),
+        RelocKind::FieldRshiftU64 if place.is_narrow() => (64 - place.bits, true),
+        RelocKind::FieldLshiftU64 if place.is_narrow() => {
+            (place.left_shift(btf.endian()), !is_bitfield)
+        }
+        // No register holds the field, so no shift gives its bits.
         _ => {
-            let shift = place.narrow(kind)?.left_shift(btf.endian());
-            let too_wide = CoreError::FieldWidth {
-                kind,
-                bit_offset: place.bit_offset,
-                bits: place.bits,
-            };
-            (shift.ok_or(too_wide)?, !is_bitfield)
+            return Ok(Answer {
+                poison: true,
+                ..Answer::plain(0)
+            });
         }
     };
     let field = match kind {
@@ -206,7 +210,12 @@ fn field(
         }),
         _ => None,
     };
-    Ok(Answer { value, field, sure })
+    Ok(Answer {
+        value,
+        field,
+        sure,
+        poison: false,
+    })
 }
 
 /// The bytes to load for a field, and its bits in them.
@@ -257,25 +266,18 @@ impl Place {
         }
     }
 
-    /// The same, if a 64-bit register holds it.
-    fn narrow(self, kind: RelocKind) -> Result<Self, CoreError> {
-        if self.bytes > 8 || self.bits > 64 {
-            return Err(CoreError::FieldWidth {
-                kind,
-                bit_offset: self.bit_offset,
-                bits: self.bits,
-            });
-        }
-        Ok(self)
+    /// Whether a 64-bit register holds it.
+    const fn is_narrow(self) -> bool {
+        let within = self.bit_offset - self.byte_offset * 8;
+        self.bytes <= 8 && self.bits <= 64 && within + self.bits <= 64
     }
 
     /// How far the field's first bit is from the register's, once the word is loaded.
-    /// `None` for a field that ends in the middle of the byte behind the word.
-    fn left_shift(self, endian: Endian) -> Option<u64> {
+    const fn left_shift(self, endian: Endian) -> u64 {
         let within = self.bit_offset - self.byte_offset * 8;
         match endian {
-            Endian::Little => 64u64.checked_sub(within + self.bits),
-            Endian::Big => Some((8 - self.bytes) * 8 + within),
+            Endian::Little => 64 - (within + self.bits),
+            Endian::Big => (8 - self.bytes) * 8 + within,
         }
     }
 }

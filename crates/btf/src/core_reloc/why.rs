@@ -204,6 +204,9 @@ impl Resolver<'_> {
                 field(there, target)
             ));
         }
+        if fixup.candidate.is_some() && fixup.poison {
+            return Some("the field has more than 64 bits, no shift gives them".into());
+        }
         if fixup.candidate.is_some() || relo.kind == crate::ext::RelocKind::TypeIdLocal {
             return None;
         }

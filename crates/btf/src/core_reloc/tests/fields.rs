@@ -381,13 +381,21 @@ fn bit_fields_that_no_load_reads_are_errors() {
     };
     let expect = "byte_off relocation of a field of 5 bits at bit 62: no load reads it";
     w(ULONG, 5 << 24 | 62).check_why(9, "0:0", Offset, expect);
-    w(9, 0).check_why(
-        9,
-        "0:0",
-        Rshift,
-        "rshift_u64 relocation of a field of 128 bits at bit 0: no load reads it",
-    );
     w(9, 0).check(9, "0:0", Size, (8, Some(16)));
+}
+
+#[test]
+fn shifts_of_what_no_register_holds_poison() {
+    let wide = |b: &mut Blob| {
+        b.int("big", 16, 0, 0, 128); // 9
+        b.composite(STRUCT, "s", 16, &[("a", 9, 0)]);
+    };
+    let w = little(|b| b.composite(STRUCT, "s", 8, &[("a", ULONG, 0)]), wide);
+    w.check(9, "0:0", Lshift, (0, None));
+    w.check(9, "0:0", Rshift, (0, None));
+    let why = "the field has more than 64 bits, no shift gives them";
+    w.check_why(9, "0:0", Rshift, why);
+    little(wide, wide).check(10, "0:0", Lshift, (0, None));
 }
 
 #[test]

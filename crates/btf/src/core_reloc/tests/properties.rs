@@ -141,9 +141,14 @@ proptest! {
         for relo in relos {
             let fixup = match resolver.resolve(&relo) {
                 Ok(fixup) => fixup,
-                Err(CoreError::ArrayElement { .. } | CoreError::FieldWidth { .. }) => continue,
+                Err(CoreError::ArrayElement { .. }) => continue,
                 Err(error) => panic!("{}: {error}", resolver.describe(&relo)),
             };
+            let shift = matches!(relo.kind, RelocKind::FieldLshiftU64 | RelocKind::FieldRshiftU64);
+            if fixup.poison && shift {
+                // structs and arrays above 8 bytes
+                continue;
+            }
             prop_assert!(!fixup.poison, "{}", resolver.describe(&relo));
             let moved = if relo.kind == RelocKind::TypeIdTarget { u64::from(by) } else { 0 };
             prop_assert_eq!(fixup.local + moved, fixup.target, "{}", resolver.describe(&relo));
