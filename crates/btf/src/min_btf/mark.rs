@@ -65,6 +65,8 @@ impl Marks {
                 | Type::Const(r)
                 | Type::Restrict(r)
                 | Type::TypeTag(r) => todo.push((r.type_id(), deep)),
+                // the size is that of its type
+                Type::Var(var) => todo.push((var.type_id(), deep)),
                 Type::Ptr(_) if deep == Deep::No => {}
                 Type::Ptr(r) => todo.push((r.type_id(), behind)),
                 Type::Array(array) => {
