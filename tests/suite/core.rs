@@ -4,8 +4,10 @@
 //!
 //! `RBPF_BLESS=1` compiles them anew.
 
-#[path = "core/build.rs"]
-mod build;
+#[path = "core/compile.rs"]
+mod compile;
+#[path = "core/document.rs"]
+mod document;
 #[path = "core/interp.rs"]
 mod interp;
 #[path = "core/object.rs"]
@@ -30,13 +32,14 @@ const ORDERS: [(&str, Endian); 2] = [("el", Endian::Little), ("eb", Endian::Big)
 
 fn main() -> ExitCode {
     if rbpftool_tests::blessing()
-        && let Err(e) = build::all()
+        && let Err(e) = compile::all()
     {
-        return Suite::new("core").test("build", move || Err(e)).run();
+        return Suite::new("core").test("compile", move || Err(e)).run();
     }
     let mut suite = Suite::new("core")
         .test("interpreter", interp::knows_its_instructions)
-        .test("objects_are_what_the_compiler_makes", build::check);
+        .test("documented_rules_have_tests", document::rules_have_tests)
+        .test("objects_are_what_the_compiler_makes", compile::check);
     for (order, endian) in ORDERS {
         for name in PROGRAMS {
             for target in ["1", "2"] {
