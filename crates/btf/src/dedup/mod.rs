@@ -8,11 +8,14 @@
 //! What stands for a type is the first of its kind, of the base if the base has it. The order
 //! of types and strings stays, so that nothing changes where there is nothing to merge.
 
-mod graph;
+mod classes;
 mod partition;
+mod records;
+mod text;
 
-use graph::{Graph, Records, base_records, offset};
-use partition::Partition;
+use classes::Classes;
+use partition::{Partition, first_of_class};
+use records::{Records, Role, base_records, equal, offset, role};
 
 use crate::build::shape::{kind_of, shape};
 use crate::build::{Builder, Pool, record};
@@ -172,14 +175,53 @@ impl Builder<'_> {
 
 /// The type that stands for each.
 fn canonical(records: &Records<'_>, key: Key) -> Result<Vec<u32>, BtfError> {
-    let graph = Graph::new(records, key)?;
-    let mut partition = Partition::new(&graph, key);
+    let classes = Classes::new(records, key)?;
+    let found = match classes.open(records) {
+        None => {
+            let (class, stands_for) = classes.settled();
+            first_of_class(&class, classes.first.len(), |id| stands_for[id])
+        }
+        Some(open) => {
+            let mut partition =
+                Partition::new(records, &classes, |class| open[class as usize], key);
+            partition.refine();
+            partition.canonical()
+        }
+    };
+    if is_sound(records, &found) {
+        return Ok(found);
+    }
+    // Hashes were equal by chance: exact, and slow.
+    let mut partition = Partition::new(records, &classes, |_| true, key);
     loop {
         partition.refine();
         if partition.verify(records) {
             return Ok(partition.canonical());
         }
     }
+}
+
+/// Whether each type says the same as the one that stands for it.
+fn is_sound(records: &Records<'_>, canonical: &[u32]) -> bool {
+    let mut all = canonical.iter().enumerate();
+    all.all(|(id, other)| {
+        let (one, other) = (records.get(id), records.get(*other as usize));
+        if core::ptr::eq(one, other) {
+            return true;
+        }
+        let tag = |record: &[u32]| {
+            let (role, kind) = role(kind_of(record), record);
+            (role, kind, record.first().copied())
+        };
+        match (tag(one), tag(other)) {
+            ((Role::Forward, kind, name), (Role::Definition, kind2, name2)) => {
+                kind == kind2 && name == name2
+            }
+            _ => equal(one, other, |one, other| {
+                canonical[one as usize] == canonical[other as usize]
+            }),
+        }
+    })
 }
 
 /// Gives equal names equal offsets; `known` has those found so far.

@@ -1,0 +1,237 @@
+//! Hashes of what types say, with the names of structs, unions and enumerations in the place of
+//! what these are.
+//!
+//! All cycles of C types go through such a name, so the hash of a type needs only those of the
+//! types that it refers to, each once.
+
+use super::records::{Records, Role, offset, role};
+use crate::build::shape::{kind_of, shape};
+use crate::hash::Key;
+use crate::{BtfError, Kind, TypeId};
+
+/// Hashes by id, `void` included.
+#[derive(Debug)]
+pub(super) struct Hashes {
+    /// What those see who refer to a type: the hash of its name, or of what it says.
+    seen: Vec<u64>,
+    key: Key,
+    /// Own declarations of structs, unions and enumerations, ascending.
+    pub(super) forwards: Vec<u32>,
+}
+
+/// Not a hash: the type is not done.
+const OPEN: u64 = 0;
+
+impl Hashes {
+    /// Names in the records must be canonical.
+    ///
+    /// # Errors
+    /// References to no type, own types of unknown kinds.
+    pub(super) fn new(records: &Records<'_>, key: Key) -> Result<Self, BtfError> {
+        let count = records.len();
+        let mut this = Self {
+            seen: vec![OPEN; count],
+            key,
+            forwards: Vec::new(),
+        };
+        this.seen[0] = 1;
+        for id in 1..count {
+            let record = records.get(id);
+            let kind = kind_of(record);
+            let own = id >= records.first_own();
+            if own && shape(kind).is_none() {
+                return Err(BtfError::UnknownReferences {
+                    id: TypeId(offset(id)),
+                    kind: kind.raw(),
+                });
+            }
+            let (role, tag) = role(kind, record);
+            if role != Role::Plain {
+                let name = record.first().copied().unwrap_or_default();
+                this.seen[id] = key.end(key.add(key.start(u64::from(tag.raw())), name.into())) | 1;
+                if own && role == Role::Forward {
+                    this.forwards.push(offset(id));
+                }
+            }
+        }
+        let mut stack = Vec::new();
+        // compilers put what a type refers to behind it
+        for id in (1..count).rev() {
+            if this.seen[id] == OPEN && !this.visit(records, id, &mut stack)? {
+                this.forget_references(records);
+                break;
+            }
+        }
+        Ok(this)
+    }
+
+    /// Hashes a type after all that it refers to; `false` for a cycle without a name.
+    fn visit(
+        &mut self,
+        records: &Records<'_>,
+        id: usize,
+        stack: &mut Vec<(u32, bool)>,
+    ) -> Result<bool, BtfError> {
+        stack.clear();
+        stack.push((offset(id), false));
+        while let Some((at, again)) = stack.pop() {
+            let id = at as usize;
+            if self.seen[id] != OPEN {
+                continue;
+            }
+            let record = records.get(id);
+            let mut ready = true;
+            let mut outside = None;
+            let hash = hash(self.key, record, at, |kid| {
+                match self.seen.get(kid as usize) {
+                    Some(hash) => {
+                        ready &= *hash != OPEN;
+                        *hash
+                    }
+                    None => {
+                        outside.get_or_insert(kid);
+                        OPEN
+                    }
+                }
+            });
+            if let Some(id) = outside {
+                let end = offset(self.seen.len());
+                return Err(BtfError::NoSuchType { id, end });
+            }
+            if ready {
+                self.seen[id] = hash;
+            } else if again {
+                return Ok(false);
+            } else {
+                stack.push((at, true));
+                if let Some(shape) = shape(kind_of(record)) {
+                    shape.refs(record, |kid| {
+                        if self.seen.get(kid as usize) == Some(&OPEN) {
+                            stack.push((kid, false));
+                        }
+                    });
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Hashes without those of what is referred to: equal for more types.
+    #[cold]
+    fn forget_references(&mut self, records: &Records<'_>) {
+        for id in 1..records.len() {
+            let record = records.get(id);
+            if role(kind_of(record), record).0 == Role::Plain {
+                self.seen[id] = hash(self.key, record, offset(id), |_| OPEN);
+            }
+        }
+    }
+
+    /// What those see who refer to a type.
+    pub(super) fn seen(&self, id: usize) -> u64 {
+        self.seen[id]
+    }
+
+    /// Hash of what a type says itself, and its role.
+    ///
+    /// # Errors
+    /// References to no type.
+    #[inline]
+    pub(super) fn own(&self, records: &Records<'_>, id: usize) -> Result<(u64, Role), BtfError> {
+        let record = records.get(id);
+        let kind = kind_of(record);
+        let (role, _) = role(kind, record);
+        let hash = match role {
+            Role::Plain => self.seen[id],
+            // not that of the name
+            Role::Forward => self.key.end(!self.seen[id]),
+            Role::Definition => {
+                let mut outside = None;
+                let hash = hash(self.key, record, offset(id), |kid| {
+                    let hash = self.seen.get(kid as usize).copied();
+                    hash.unwrap_or_else(|| {
+                        outside.get_or_insert(kid);
+                        OPEN
+                    })
+                });
+                if let Some(id) = outside {
+                    let end = offset(self.seen.len());
+                    return Err(BtfError::NoSuchType { id, end });
+                }
+                hash
+            }
+        };
+        Ok((hash, role))
+    }
+}
+
+#[inline]
+const fn pair(high: u32, low: u32) -> u64 {
+    (high as u64) << 32 | low as u64
+}
+
+/// Hash of a record; `kid` gives what stands for an id. Never [`OPEN`].
+#[inline]
+fn hash(key: Key, record: &[u32], id: u32, mut kid: impl FnMut(u32) -> u64) -> u64 {
+    let (Some([name, info, word]), Some(rest)) = (record.first_chunk(), record.get(3..)) else {
+        return key.end(key.start(0)) | 1;
+    };
+    let mut hash = key.add(key.start(record.len() as u64), pair(*name, *info));
+    match kind_of(record) {
+        Kind::Struct | Kind::Union => {
+            hash = key.add(hash, u64::from(*word));
+            for [name, id, place] in rest.as_chunks().0 {
+                hash = key.add(key.add(hash, kid(*id)), pair(*name, *place));
+            }
+        }
+        Kind::Enum | Kind::Enum64 | Kind::Int | Kind::Float | Kind::Fwd => {
+            hash = key.add(hash, u64::from(*word));
+            let (pairs, last) = rest.as_chunks();
+            for [one, other] in pairs {
+                hash = key.add(hash, pair(*one, *other));
+            }
+            for word in last {
+                hash = key.add(hash, u64::from(*word));
+            }
+        }
+        Kind::FuncProto => {
+            hash = key.add(hash, kid(*word));
+            for [name, id] in rest.as_chunks().0 {
+                hash = key.add(key.add(hash, kid(*id)), u64::from(*name));
+            }
+        }
+        Kind::Array => {
+            if let [element, index, len] = rest {
+                hash = key.add(key.add(hash, kid(*element)), kid(*index));
+                hash = key.add(hash, u64::from(*len));
+            }
+        }
+        Kind::Ptr
+        | Kind::Typedef
+        | Kind::Volatile
+        | Kind::Const
+        | Kind::Restrict
+        | Kind::Func
+        | Kind::TypeTag => hash = key.add(hash, kid(*word)),
+        Kind::DeclTag => {
+            hash = key.add(hash, kid(*word));
+            for word in rest {
+                hash = key.add(hash, u64::from(*word));
+            }
+        }
+        // Each is itself; their references are looked at for being there.
+        Kind::Var => {
+            kid(*word);
+            hash = key.add(hash, u64::from(id));
+        }
+        Kind::Datasec => {
+            for [var, ..] in rest.as_chunks::<3>().0 {
+                kid(*var);
+            }
+            hash = key.add(hash, u64::from(id));
+        }
+        // Only the base has these.
+        Kind::Void | Kind::Unknown(_) => hash = key.add(hash, u64::from(id)),
+    }
+    key.end(hash) | 1
+}
