@@ -2,9 +2,9 @@
 
 use super::records::{Records, Role, offset};
 use super::text::Hashes;
-use crate::BtfError;
 use crate::build::shape::{kind_of, shape};
 use crate::hash::Key;
+use crate::{BtfError, TypeId};
 
 /// No class, name or type.
 pub(super) const NONE: u32 = u32::MAX;
@@ -50,7 +50,7 @@ impl Classes {
     /// # Errors
     /// References to no type, own types of unknown kinds.
     pub(super) fn new(records: &Records<'_>, key: Key) -> Result<Self, BtfError> {
-        let mut hashes = Hashes::new(records, key)?;
+        let hashes = Hashes::new(records, key)?;
         let count = records.len();
         let mut index = Index::new();
         let mut tags = Index::new();
@@ -59,10 +59,21 @@ impl Classes {
             first: Vec::new(),
             name: Vec::new(),
             names: Vec::new(),
-            forwards: core::mem::take(&mut hashes.forwards),
+            forwards: Vec::new(),
         };
         for id in 0..count {
+            let own = id >= records.first_own();
+            let kind = kind_of(records.get(id));
+            if own && shape(kind).is_none() {
+                return Err(BtfError::UnknownReferences {
+                    id: TypeId(offset(id)),
+                    kind: kind.raw(),
+                });
+            }
             let (hash, role) = hashes.own(records, id)?;
+            if own && role == Role::Forward {
+                this.forwards.push(offset(id));
+            }
             let class = index.number(hash);
             this.class.push(class);
             if class as usize == this.first.len() {
@@ -71,7 +82,7 @@ impl Classes {
                     Role::Plain => NONE,
                     _ => {
                         let name = tags.number(hashes.seen(id));
-                        this.add_to_name(name, class, role, id < records.first_own());
+                        this.add_to_name(name, class, role, !own);
                         name
                     }
                 };
@@ -174,7 +185,7 @@ impl Classes {
         (name.is_clear() && name.definition != NONE).then_some(name.definition)
     }
 
-    /// Classes, and which declarations have the class of a definition, when all names are clear.
+    /// Classes, and which declarations have the class of a definition, where names are clear.
     pub(super) fn settled(&self) -> (Vec<u32>, Vec<bool>) {
         let mut class = self.class.clone();
         let mut stands_for = vec![false; class.len()];

@@ -8,10 +8,13 @@
 //! What stands for a type is the first of its kind, of the base if the base has it. The order
 //! of types and strings stays, so that nothing changes where there is nothing to merge.
 
+mod bind;
 mod classes;
 mod partition;
 mod records;
 mod text;
+
+use std::collections::HashMap;
 
 use classes::Classes;
 use partition::{Partition, first_of_class};
@@ -131,7 +134,10 @@ impl Builder<'_> {
     /// Drops the own strings that no type has as a name; the others keep their order.
     fn drop_strings(&mut self) {
         let start = self.pool.start();
-        let own = |name: u32| name.checked_sub(start).map(|own| own as usize);
+        let own = |name: u32| match name {
+            0 => None,
+            name => name.checked_sub(start).map(|own| own as usize),
+        };
         // 1 for a name that is used, then its new offset
         let mut offsets = vec![0; self.pool.bytes().len()];
         for index in 0..self.starts.len() {
@@ -182,21 +188,26 @@ fn canonical(records: &Records<'_>, key: Key) -> Result<Vec<u32>, BtfError> {
             first_of_class(&class, classes.first.len(), |id| stands_for[id])
         }
         Some(open) => {
-            let mut partition =
-                Partition::new(records, &classes, |class| open[class as usize], key);
+            let open = |class: u32| open[class as usize];
+            let mut partition = Partition::new(records, &classes, open, &HashMap::new(), key);
             partition.refine();
-            partition.canonical()
+            let bound = bind::bind(records, &classes, &partition);
+            if !bound.is_empty() {
+                partition = Partition::new(records, &classes, open, &bound, key);
+                partition.refine();
+            }
+            partition.canonical(&classes)
         }
     };
     if is_sound(records, &found) {
         return Ok(found);
     }
     // Hashes were equal by chance: exact, and slow.
-    let mut partition = Partition::new(records, &classes, |_| true, key);
+    let mut partition = Partition::new(records, &classes, |_| true, &HashMap::new(), key);
     loop {
         partition.refine();
         if partition.verify(records) {
-            return Ok(partition.canonical());
+            return Ok(partition.canonical(&classes));
         }
     }
 }

@@ -38,13 +38,19 @@ struct Members {
     dirty: u32,
 }
 
+/// Marks a class of types that are not looked at, in the place of a type.
+pub(super) const FIXED: u32 = 1 << 31;
+
+/// The types that may be split; all numbers but those in `ids` are positions there.
 #[derive(Debug)]
 pub(super) struct Partition {
     key: Key,
-    /// The ids in each open type.
+    /// Ids of the types, ascending.
+    pub(super) ids: Vec<u32>,
+    /// What each type refers to: positions, and classes that are [`FIXED`].
     pub(super) kids: Lists,
     /// Class of each type; a declaration has that of its definition as long as it can.
-    pub(super) class: Vec<u32>,
+    class: Vec<u32>,
     /// Declarations that have the class of a definition.
     stands_for: Vec<bool>,
     /// All other types, those of a class together.
@@ -57,26 +63,52 @@ pub(super) struct Partition {
     /// Types that refer to a type, as far as that can matter.
     parents: Lists,
     pub(super) groups: Vec<Group>,
-    /// The group whose first definition a type is.
-    group_of: HashMap<u32, usize>,
+    /// The groups whose first definition a type is.
+    groups_of: HashMap<u32, Vec<usize>>,
     is_definition: Vec<bool>,
     /// Types with their hash, of the class at hand.
     hashed: Vec<(u64, u32)>,
 }
 
 impl Partition {
-    /// Starts with `classes`, of which those that are `open` may be split.
+    /// Starts with `classes`, of which those that are `open` may be split. Declarations that are
+    /// `bound` stand for what they are bound to.
     pub(super) fn new(
         records: &Records<'_>,
         classes: &Classes,
         open: impl Fn(u32) -> bool,
+        bound: &HashMap<u32, u32>,
         key: Key,
     ) -> Self {
-        let count = records.len();
+        let (settled, _) = classes.settled();
+        let mut position = vec![NONE; settled.len()];
+        let mut ids = Vec::new();
+        for (id, class) in classes.class.iter().enumerate() {
+            if open(*class) {
+                position[id] = offset(ids.len());
+                ids.push(offset(id));
+            }
+        }
+        let mut kids = Lists::default();
+        kids.starts.push(0);
+        for id in &ids {
+            let record = records.get(*id as usize);
+            if let Some(shape) = shape(kind_of(record)) {
+                shape.refs(record, |kid| {
+                    kids.items.push(match position[kid as usize] {
+                        NONE => FIXED | settled[kid as usize],
+                        position => position,
+                    });
+                });
+            }
+            kids.starts.push(offset(kids.items.len()));
+        }
+        let count = ids.len();
         let mut this = Self {
             key,
-            kids: Lists::default(),
-            class: classes.class.clone(),
+            class: ids.iter().map(|id| classes.class[*id as usize]).collect(),
+            ids,
+            kids,
             stands_for: vec![false; count],
             order: Vec::new(),
             place: vec![0; count],
@@ -84,21 +116,15 @@ impl Partition {
             queue: Vec::new(),
             parents: Lists::default(),
             groups: Vec::new(),
-            group_of: HashMap::new(),
+            groups_of: HashMap::new(),
             is_definition: vec![false; count],
             hashed: Vec::new(),
         };
-        this.kids.starts.push(0);
-        for (id, class) in classes.class.iter().enumerate() {
-            if open(*class) {
-                let record = records.get(id);
-                if let Some(shape) = shape(kind_of(record)) {
-                    shape.refs(record, |kid| this.kids.items.push(kid));
-                }
-            }
-            this.kids.starts.push(offset(this.kids.items.len()));
-        }
-        this.find_groups(records, classes, open);
+        let bound: HashMap<u32, u32> = bound
+            .iter()
+            .map(|(one, other)| (position[*one as usize], position[*other as usize]))
+            .collect();
+        this.find_groups(records, classes, &position, &bound);
         this.collect_members(classes.first.len());
         this.find_parents();
         this.enqueue_all();
@@ -109,45 +135,54 @@ impl Partition {
         &mut self,
         records: &Records<'_>,
         classes: &Classes,
-        open: impl Fn(u32) -> bool,
+        position: &[u32],
+        bound: &HashMap<u32, u32>,
     ) {
-        let tag = |id: usize| {
-            let record = records.get(id);
+        let tag = |id: u32| {
+            let record = records.get(id as usize);
             let (role, kind) = role(kind_of(record), record);
             let name = record.first().copied().unwrap_or_default();
             (role, (kind, name))
         };
         let mut by_tag = HashMap::new();
+        let mut by_definition = HashMap::new();
+        let new_group = |groups: &mut Vec<Group>| {
+            groups.push(Group {
+                base_forward: NONE,
+                ..Group::default()
+            });
+            groups.len() - 1
+        };
         for forward in &classes.forwards {
-            let class = classes.class[*forward as usize];
-            if open(class) {
-                let group = *by_tag.entry(tag(*forward as usize).1).or_insert_with(|| {
-                    self.groups.push(Group {
-                        base_forward: NONE,
-                        ..Group::default()
-                    });
-                    self.groups.len() - 1
-                });
-                self.groups[group].forwards.push(*forward);
-            } else if let Some(definition) = classes.definition_of(class) {
-                self.class[*forward as usize] = definition;
-                self.stands_for[*forward as usize] = true;
-            }
-        }
-        if by_tag.is_empty() {
-            return;
-        }
-        for (id, class) in classes.class.iter().enumerate() {
-            if classes.name[*class as usize] == NONE || !open(*class) {
+            let at = position[*forward as usize];
+            if at == NONE {
                 continue;
             }
-            let (role, tag) = tag(id);
+            let group = if let Some(definition) = bound.get(&at) {
+                *by_definition.entry(*definition).or_insert_with(|| {
+                    let group = new_group(&mut self.groups);
+                    self.groups[group].definitions.push(*definition);
+                    group
+                })
+            } else {
+                *by_tag
+                    .entry(tag(*forward).1)
+                    .or_insert_with(|| new_group(&mut self.groups))
+            };
+            self.groups[group].forwards.push(at);
+        }
+        let named = |id: u32| classes.name[classes.class[id as usize] as usize] != NONE;
+        for (at, id) in (0..).zip(&self.ids) {
+            if by_tag.is_empty() || !named(*id) {
+                continue;
+            }
+            let (role, tag) = tag(*id);
             if let Some(group) = by_tag.get(&tag) {
                 let group = &mut self.groups[*group];
                 if role == Role::Definition {
-                    group.definitions.push(offset(id));
-                } else if id < records.first_own() {
-                    group.base_forward = offset(id);
+                    group.definitions.push(at);
+                } else if (*id as usize) < records.first_own() {
+                    group.base_forward = at;
                 }
             }
         }
@@ -157,7 +192,7 @@ impl Partition {
                 && all.all(|id| self.class[*id as usize] == self.class[*first as usize])
             {
                 group.resolved = true;
-                self.group_of.insert(*first, at);
+                self.groups_of.entry(*first).or_default().push(at);
                 self.is_definition[*first as usize] = true;
                 for forward in &group.forwards {
                     self.class[*forward as usize] = self.class[*first as usize];
@@ -218,7 +253,7 @@ impl Partition {
         self.parents = Lists::new(self.class.len(), &|f| {
             for parent in &parents {
                 for kid in self.kids.of(*parent) {
-                    if matters[*kid as usize] {
+                    if *kid < FIXED && matters[*kid as usize] {
                         f(*kid, *parent);
                     }
                 }
@@ -289,12 +324,22 @@ impl Partition {
         self.groups[group].forwards = forwards;
     }
 
+    /// The class of what a type refers to.
+    #[inline]
+    fn class_of(&self, kid: u32) -> u32 {
+        if kid < FIXED {
+            self.class[kid as usize]
+        } else {
+            kid
+        }
+    }
+
     /// Hash of the classes that a type refers to.
     #[inline]
     fn hash(&self, id: u32) -> u64 {
         let kids = self.kids.of(id).iter();
         let hash = kids.fold(self.key.start(0), |hash, kid| {
-            self.key.add(hash, u64::from(self.class[*kid as usize]))
+            self.key.add(hash, u64::from(self.class_of(*kid)), 0)
         });
         self.key.end(hash)
     }
@@ -365,10 +410,13 @@ impl Partition {
     fn touch_parents(&mut self, changed: &mut Vec<u32>) {
         for id in changed.drain(..) {
             self.touch_parents_of(id);
-            if self.is_definition[id as usize]
-                && let Some(group) = self.group_of.get(&id).copied()
-                && self.groups[group].resolved
-            {
+            if !self.is_definition[id as usize] {
+                continue;
+            }
+            for group in self.groups_of.get(&id).cloned().unwrap_or_default() {
+                if !self.groups[group].resolved {
+                    continue;
+                }
                 let forwards = core::mem::take(&mut self.groups[group].forwards);
                 for forward in &forwards {
                     self.class[*forward as usize] = self.class[id as usize];
@@ -415,14 +463,10 @@ impl Partition {
             }
             let members = &self.order[first as usize..end as usize];
             let one = self.order[first as usize];
-            let same = |id: u32| {
-                let class = |id: u32| self.class[id as usize];
-                id == one
-                    || equal(
-                        records.get(one as usize),
-                        records.get(id as usize),
-                        |one, other| class(one) == class(other),
-                    )
+            let record = |at: u32| records.get(self.ids[at as usize] as usize);
+            let kids = |at: u32| self.kids.of(at).iter().map(|kid| self.class_of(*kid));
+            let same = |at: u32| {
+                at == one || equal(record(one), record(at), |_, _| true) && kids(one).eq(kids(at))
             };
             let (mut all, other): (Vec<_>, Vec<_>) = members.iter().partition(|id| same(**id));
             if other.is_empty() {
@@ -446,8 +490,21 @@ impl Partition {
 
     /// For each type the one that stands for it: the first of its class that is no declaration
     /// of it.
-    pub(super) fn canonical(&self) -> Vec<u32> {
-        first_of_class(&self.class, self.members.len(), |id| self.stands_for[id])
+    pub(super) fn first_of_class(&self) -> Vec<u32> {
+        first_of_class(&self.class, self.members.len(), |at| self.stands_for[at])
+    }
+
+    /// The same for all types, by id.
+    pub(super) fn canonical(&self, classes: &Classes) -> Vec<u32> {
+        let (mut class, mut stands_for) = classes.settled();
+        let of_others = offset(classes.first.len());
+        for (at, id) in self.ids.iter().enumerate() {
+            // apart from the classes of the others
+            class[*id as usize] = of_others + self.class[at];
+            stands_for[*id as usize] = self.stands_for[at];
+        }
+        let count = classes.first.len() + self.members.len();
+        first_of_class(&class, count, |id| stands_for[id])
     }
 }
 

@@ -7,7 +7,7 @@
 use super::records::{Records, Role, offset, role};
 use crate::build::shape::{kind_of, shape};
 use crate::hash::Key;
-use crate::{BtfError, Kind, TypeId};
+use crate::{BtfError, Kind};
 
 /// Hashes by id, `void` included.
 #[derive(Debug)]
@@ -15,8 +15,6 @@ pub(super) struct Hashes {
     /// What those see who refer to a type: the hash of its name, or of what it says.
     seen: Vec<u64>,
     key: Key,
-    /// Own declarations of structs, unions and enumerations, ascending.
-    pub(super) forwards: Vec<u32>,
 }
 
 /// Not a hash: the type is not done.
@@ -26,34 +24,14 @@ impl Hashes {
     /// Names in the records must be canonical.
     ///
     /// # Errors
-    /// References to no type, own types of unknown kinds.
+    /// References to no type.
     pub(super) fn new(records: &Records<'_>, key: Key) -> Result<Self, BtfError> {
         let count = records.len();
         let mut this = Self {
             seen: vec![OPEN; count],
             key,
-            forwards: Vec::new(),
         };
         this.seen[0] = 1;
-        for id in 1..count {
-            let record = records.get(id);
-            let kind = kind_of(record);
-            let own = id >= records.first_own();
-            if own && shape(kind).is_none() {
-                return Err(BtfError::UnknownReferences {
-                    id: TypeId(offset(id)),
-                    kind: kind.raw(),
-                });
-            }
-            let (role, tag) = role(kind, record);
-            if role != Role::Plain {
-                let name = record.first().copied().unwrap_or_default();
-                this.seen[id] = key.end(key.add(key.start(u64::from(tag.raw())), name.into())) | 1;
-                if own && role == Role::Forward {
-                    this.forwards.push(offset(id));
-                }
-            }
-        }
         let mut stack = Vec::new();
         // compilers put what a type refers to behind it
         for id in (1..count).rev() {
@@ -63,6 +41,18 @@ impl Hashes {
             }
         }
         Ok(this)
+    }
+
+    /// Hash of the name, if that stands for the type.
+    #[inline]
+    fn name(key: Key, record: &[u32]) -> Option<u64> {
+        match role(kind_of(record), record) {
+            (Role::Plain, _) => None,
+            (_, tag) => {
+                let name = record.first().copied().unwrap_or_default();
+                Some(key.end(key.add(key.start(0), name.into(), tag.raw().into())) | 1)
+            }
+        }
     }
 
     /// Hashes a type after all that it refers to; `false` for a cycle without a name.
@@ -80,19 +70,23 @@ impl Hashes {
                 continue;
             }
             let record = records.get(id);
-            let mut ready = true;
-            let mut outside = None;
+            if let Some(name) = Self::name(self.key, record) {
+                self.seen[id] = name;
+                continue;
+            }
+            let (mut ready, mut outside) = (true, None);
             let hash = hash(self.key, record, at, |kid| {
-                match self.seen.get(kid as usize) {
-                    Some(hash) => {
-                        ready &= *hash != OPEN;
-                        *hash
-                    }
-                    None => {
-                        outside.get_or_insert(kid);
-                        OPEN
+                let Some(seen) = self.seen.get_mut(kid as usize) else {
+                    outside.get_or_insert(kid);
+                    return OPEN;
+                };
+                if *seen == OPEN {
+                    match Self::name(self.key, records.get(kid as usize)) {
+                        Some(name) => *seen = name,
+                        None => ready = false,
                     }
                 }
+                *seen
             });
             if let Some(id) = outside {
                 let end = offset(self.seen.len());
@@ -121,9 +115,8 @@ impl Hashes {
     fn forget_references(&mut self, records: &Records<'_>) {
         for id in 1..records.len() {
             let record = records.get(id);
-            if role(kind_of(record), record).0 == Role::Plain {
-                self.seen[id] = hash(self.key, record, offset(id), |_| OPEN);
-            }
+            self.seen[id] = Self::name(self.key, record)
+                .unwrap_or_else(|| hash(self.key, record, offset(id), |_| OPEN));
         }
     }
 
@@ -176,62 +169,59 @@ fn hash(key: Key, record: &[u32], id: u32, mut kid: impl FnMut(u32) -> u64) -> u
     let (Some([name, info, word]), Some(rest)) = (record.first_chunk(), record.get(3..)) else {
         return key.end(key.start(0)) | 1;
     };
-    let mut hash = key.add(key.start(record.len() as u64), pair(*name, *info));
-    match kind_of(record) {
+    let start = |second| key.add(key.start(record.len() as u64), pair(*name, *info), second);
+    let hash = match kind_of(record) {
         Kind::Struct | Kind::Union => {
-            hash = key.add(hash, u64::from(*word));
-            for [name, id, place] in rest.as_chunks().0 {
-                hash = key.add(key.add(hash, kid(*id)), pair(*name, *place));
-            }
+            let members = rest.as_chunks().0.iter();
+            members.fold(start((*word).into()), |hash, [name, id, place]| {
+                key.add(hash, kid(*id), pair(*name, *place))
+            })
         }
         Kind::Enum | Kind::Enum64 | Kind::Int | Kind::Float | Kind::Fwd => {
-            hash = key.add(hash, u64::from(*word));
             let (pairs, last) = rest.as_chunks();
-            for [one, other] in pairs {
-                hash = key.add(hash, pair(*one, *other));
-            }
-            for word in last {
-                hash = key.add(hash, u64::from(*word));
-            }
+            let hash = pairs
+                .iter()
+                .fold(start((*word).into()), |hash, [a, b, c, d]| {
+                    key.add(hash, pair(*a, *b), pair(*c, *d))
+                });
+            last.iter()
+                .fold(hash, |hash, word| key.add(hash, (*word).into(), 0))
         }
         Kind::FuncProto => {
-            hash = key.add(hash, kid(*word));
-            for [name, id] in rest.as_chunks().0 {
-                hash = key.add(key.add(hash, kid(*id)), u64::from(*name));
-            }
+            let params = rest.as_chunks().0.iter();
+            params.fold(start(kid(*word)), |hash, [name, id]| {
+                key.add(hash, kid(*id), (*name).into())
+            })
         }
-        Kind::Array => {
-            if let [element, index, len] = rest {
-                hash = key.add(key.add(hash, kid(*element)), kid(*index));
-                hash = key.add(hash, u64::from(*len));
-            }
-        }
+        Kind::Array => match rest {
+            [element, index, len] => key.add(start((*len).into()), kid(*element), kid(*index)),
+            _ => start(0),
+        },
         Kind::Ptr
         | Kind::Typedef
         | Kind::Volatile
         | Kind::Const
         | Kind::Restrict
         | Kind::Func
-        | Kind::TypeTag => hash = key.add(hash, kid(*word)),
+        | Kind::TypeTag => start(kid(*word)),
         Kind::DeclTag => {
-            hash = key.add(hash, kid(*word));
-            for word in rest {
-                hash = key.add(hash, u64::from(*word));
-            }
+            let start = start(kid(*word));
+            rest.iter()
+                .fold(start, |hash, word| key.add(hash, (*word).into(), 0))
         }
         // Each is itself; their references are looked at for being there.
         Kind::Var => {
             kid(*word);
-            hash = key.add(hash, u64::from(id));
+            start(id.into())
         }
         Kind::Datasec => {
             for [var, ..] in rest.as_chunks::<3>().0 {
                 kid(*var);
             }
-            hash = key.add(hash, u64::from(id));
+            start(id.into())
         }
         // Only the base has these.
-        Kind::Void | Kind::Unknown(_) => hash = key.add(hash, u64::from(id)),
-    }
+        Kind::Void | Kind::Unknown(_) => start(id.into()),
+    };
     key.end(hash) | 1
 }
