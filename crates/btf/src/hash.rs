@@ -5,14 +5,30 @@ use std::hash::{BuildHasher, RandomState};
 
 /// The key of one table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Key(u64, u64);
+pub(crate) struct Key(u64, u64, Bits);
+
+/// Which bits of a hash count: all, but for tests of what happens when hashes are equal.
+#[cfg(not(test))]
+type Bits = ();
+#[cfg(test)]
+type Bits = u64;
 
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Key {
     pub(crate) fn random() -> Self {
         let state = RandomState::new();
-        Self(state.hash_one(0u64), state.hash_one(1u64) | 1)
+        let (one, other) = (state.hash_one(0u64), state.hash_one(1u64) | 1);
+        #[cfg(test)]
+        return Self(one, other, u64::MAX);
+        #[cfg(not(test))]
+        Self(one, other, ())
+    }
+
+    /// A key for hashes that are often equal.
+    #[cfg(test)]
+    pub(crate) fn weak(bits: u64) -> Self {
+        Self(bits, 1, bits)
     }
 
     /// Hash to start with.
@@ -34,7 +50,11 @@ impl Key {
     /// Spreads what was added last over all bits.
     #[inline]
     pub(crate) fn end(self, hash: u64) -> u64 {
-        self.add(FACTOR, hash, self.0)
+        let hash = self.add(FACTOR, hash, self.0);
+        #[cfg(test)]
+        return hash & self.2;
+        #[cfg(not(test))]
+        hash
     }
 
     /// Hash of a string of bytes.

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 #[path = "bodies/btf_parse.rs"]
 mod btf_parse;
+#[path = "bodies/dedup.rs"]
+mod dedup;
 #[allow(dead_code, reason = "shared with the unit tests")]
 #[path = "../src/testing.rs"]
 mod testing;
@@ -55,6 +57,11 @@ proptest! {
     #[test]
     fn parse_when_blob_is_damaged(first in any::<u8>(), blob in damaged()) {
         btf_parse::run(&[&[first], &blob[..]].concat());
+    }
+
+    #[test]
+    fn dedup_when_blob_is_damaged(first in any::<u8>(), blob in damaged()) {
+        dedup::run(&[&[first], &blob[..]].concat());
     }
 
     #[test]

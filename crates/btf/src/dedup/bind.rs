@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::classes::{Classes, Lists, NONE};
+use super::classes::{Classes, Items, Lists, NONE};
 use super::partition::{FIXED, Group, Partition};
 use super::records::{Records, Role, offset, role};
 use crate::Kind;
@@ -17,6 +17,8 @@ use crate::build::shape::kind_of;
 const WORK: usize = 64;
 /// Comparisons that one attempt may take.
 const ATTEMPT: usize = 1 << 14;
+/// Types that say the same and are different; with more, declarations are not looked at.
+const VERSIONS: usize = 64;
 
 /// Types that are taken to be the same, as trees whose roots stand for all.
 #[derive(Debug)]
@@ -93,7 +95,8 @@ pub(super) fn bind(
             if versions.iter().any(|version| same.root(*version) == root) {
                 continue;
             }
-            if !versions.iter().any(|version| same.unify(*version, root)) {
+            let found = versions.iter().any(|version| same.unify(*version, root));
+            if !found && versions.len() < VERSIONS {
                 versions.push(root);
             }
         }
@@ -112,7 +115,7 @@ pub(super) fn bind(
 /// Which types, of those that stand for others, refer to an ambiguous declaration at whatever
 /// distance.
 fn loose(partition: &Partition, canonical: &[u32]) -> Vec<bool> {
-    let parents = Lists::new(canonical.len(), &|f| {
+    let parents = Lists::new(canonical.len(), |f: Items<'_>| {
         for (id, one) in canonical.iter().enumerate() {
             if id == *one as usize {
                 for kid in partition.kids.of(*one).iter().filter(|kid| **kid < FIXED) {
@@ -179,7 +182,7 @@ impl Same<'_> {
             }
             left -= 1;
         }
-        self.work -= start - left;
+        self.work = self.work.saturating_sub(start - left + 1);
         if !ok {
             while let Some((below, shown)) = self.log.pop() {
                 let above = self.up[below as usize];

@@ -123,7 +123,7 @@ impl Classes {
         // Names are numbered behind the classes. From a class or name to the classes that refer
         // to it; from a class to the name that stands for it.
         let count = self.first.len();
-        let each = |f: &mut dyn FnMut(u32, u32)| {
+        let each = |f: Items<'_>| {
             for class in 0..count {
                 let own_name = self.name[class];
                 if own_name != NONE {
@@ -143,7 +143,7 @@ impl Classes {
                 });
             }
         };
-        let edges = Lists::new(count + self.names.len(), &each);
+        let edges = Lists::new(count + self.names.len(), each);
         let mut open = vec![false; count + self.names.len()];
         let mut stack = Vec::new();
         for (at, name) in self.names.iter().enumerate() {
@@ -200,6 +200,9 @@ impl Classes {
     }
 }
 
+/// Takes the number of a list, and an item for it.
+pub(super) type Items<'f> = &'f mut dyn FnMut(u32, u32);
+
 /// Lists of numbers, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
@@ -209,7 +212,7 @@ pub(super) struct Lists {
 
 impl Lists {
     /// `each` calls with the number of a list and an item for it, twice the same.
-    pub(super) fn new(count: usize, each: &dyn Fn(&mut dyn FnMut(u32, u32))) -> Self {
+    pub(super) fn new(count: usize, each: impl Fn(Items<'_>)) -> Self {
         let mut starts = vec![0; count + 2];
         each(&mut |list, _| starts[list as usize + 2] += 1);
         let mut sum = 0;
@@ -251,7 +254,6 @@ impl Index {
 
     /// The number of a hash; a new one gets the count so far.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the low bits of a hash")]
     fn number(&mut self, hash: u64) -> u32 {
         let mask = self.slots.len() - 1;
         let mut at = (hash >> 7) as usize & mask;
@@ -273,7 +275,6 @@ impl Index {
     }
 
     #[cold]
-    #[expect(clippy::cast_possible_truncation, reason = "the low bits of a hash")]
     fn grow(&mut self) {
         let size = self.slots.len() * 4;
         let old = core::mem::replace(&mut self.slots, vec![(0, NONE); size]);

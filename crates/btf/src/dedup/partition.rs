@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use super::classes::{Classes, Lists, NONE};
+use super::classes::{Classes, Items, Lists, NONE};
 use super::records::{Records, Role, equal, offset, role};
 use crate::build::shape::{kind_of, shape};
 use crate::hash::Key;
@@ -250,7 +250,7 @@ impl Partition {
                 matters[*forward as usize] = true;
             }
         }
-        self.parents = Lists::new(self.class.len(), &|f| {
+        self.parents = Lists::new(self.class.len(), |f: Items<'_>| {
             for parent in &parents {
                 for kid in self.kids.of(*parent) {
                     if *kid < FIXED && matters[*kid as usize] {

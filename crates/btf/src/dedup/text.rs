@@ -17,8 +17,9 @@ pub(super) struct Hashes {
     key: Key,
 }
 
-/// Not a hash: the type is not done.
+/// Not hashes, which are odd: the type is not done, or waits for what it refers to.
 const OPEN: u64 = 0;
+const BUSY: u64 = 2;
 
 impl Hashes {
     /// Names in the records must be canonical.
@@ -66,8 +67,11 @@ impl Hashes {
         stack.push((offset(id), false));
         while let Some((at, again)) = stack.pop() {
             let id = at as usize;
-            if self.seen[id] != OPEN {
-                continue;
+            match self.seen[id] {
+                OPEN => {}
+                BUSY if again => {}
+                BUSY => return Ok(false),
+                _ => continue,
             }
             let record = records.get(id);
             if let Some(name) = Self::name(self.key, record) {
@@ -75,17 +79,18 @@ impl Hashes {
                 continue;
             }
             let (mut ready, mut outside) = (true, None);
-            let hash = hash(self.key, record, at, |kid| {
-                let Some(seen) = self.seen.get_mut(kid as usize) else {
+            let (key, all) = (self.key, &mut self.seen);
+            let hash = hash(key, record, at, |kid| {
+                let Some(seen) = all.get_mut(kid as usize) else {
                     outside.get_or_insert(kid);
                     return OPEN;
                 };
-                if *seen == OPEN {
-                    match Self::name(self.key, records.get(kid as usize)) {
-                        Some(name) => *seen = name,
-                        None => ready = false,
-                    }
+                if *seen == OPEN
+                    && let Some(name) = Self::name(key, records.get(kid as usize))
+                {
+                    *seen = name;
                 }
+                ready &= !matches!(*seen, OPEN | BUSY);
                 *seen
             });
             if let Some(id) = outside {
@@ -97,13 +102,18 @@ impl Hashes {
             } else if again {
                 return Ok(false);
             } else {
+                self.seen[id] = BUSY;
                 stack.push((at, true));
+                let mut cycle = false;
                 if let Some(shape) = shape(kind_of(record)) {
-                    shape.refs(record, |kid| {
-                        if self.seen.get(kid as usize) == Some(&OPEN) {
-                            stack.push((kid, false));
-                        }
+                    shape.refs(record, |kid| match self.seen.get(kid as usize) {
+                        Some(&OPEN) => stack.push((kid, false)),
+                        Some(&BUSY) => cycle = true,
+                        _ => {}
                     });
+                }
+                if cycle {
+                    return Ok(false);
                 }
             }
         }
