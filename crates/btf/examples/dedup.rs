@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = args.map(std::fs::read).collect::<Result<Vec<_>, _>>()?;
     let mut best = [Duration::MAX; 4];
     let mut last = (0, 0, Vec::new());
-    for _ in 0..5 {
+    for _ in 0..9 {
         let (times, result) = round(&files)?;
         for (best, time) in best.iter_mut().zip(times) {
             *best = time.min(*best);

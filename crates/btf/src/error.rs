@@ -266,4 +266,11 @@ pub enum BtfError {
         /// The kind number.
         kind: u8,
     },
+    /// Names that are parts of each other and would be many times the string section, each for
+    /// itself.
+    #[error("names overlap in the btf string section, with one at offset {offset}")]
+    NamesOverlap {
+        /// Where the name starts that was too much.
+        offset: u32,
+    },
 }

@@ -5,14 +5,30 @@ use std::hash::{BuildHasher, RandomState};
 
 /// The key of one table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Key(u64, u64);
+pub(crate) struct Key(u64, u64, Bits);
+
+/// Which bits of a hash count: all, but for tests of what happens when hashes are equal.
+#[cfg(not(test))]
+type Bits = ();
+#[cfg(test)]
+type Bits = u64;
 
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Key {
     pub(crate) fn random() -> Self {
         let state = RandomState::new();
-        Self(state.hash_one(0u64), state.hash_one(1u64) | 1)
+        let (one, other) = (state.hash_one(0u64), state.hash_one(1u64) | 1);
+        #[cfg(test)]
+        return Self(one, other, u64::MAX);
+        #[cfg(not(test))]
+        Self(one, other, ())
+    }
+
+    /// A key for hashes that are often equal.
+    #[cfg(test)]
+    pub(crate) fn weak(bits: u64) -> Self {
+        Self(bits, 1, bits)
     }
 
     /// Hash to start with.
@@ -21,36 +37,46 @@ impl Key {
         self.0 ^ length.wrapping_mul(FACTOR)
     }
 
-    /// Takes one more number into a hash.
+    /// Takes two more numbers into a hash.
     #[inline]
-    pub(crate) fn add(self, hash: u64, number: u64) -> u64 {
-        let product = u128::from(hash ^ number) * u128::from(self.1 ^ FACTOR);
-        let high = product >> 64;
+    pub(crate) fn add(self, hash: u64, one: u64, other: u64) -> u64 {
+        let product = u128::from(one ^ self.1) * u128::from(other ^ hash);
         #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
         {
-            (product as u64 ^ high as u64).rotate_left(23) ^ number
+            product as u64 ^ (product >> 64) as u64
         }
     }
 
     /// Spreads what was added last over all bits.
     #[inline]
     pub(crate) fn end(self, hash: u64) -> u64 {
-        self.add(self.add(hash, self.0), 0)
+        let hash = self.add(FACTOR, hash, self.0);
+        #[cfg(test)]
+        return hash & self.2;
+        #[cfg(not(test))]
+        hash
     }
 
     /// Hash of a string of bytes.
     #[inline]
     pub(crate) fn bytes(self, bytes: &[u8]) -> u64 {
         let mut hash = self.start(bytes.len() as u64);
-        let (chunks, rest) = bytes.as_chunks::<8>();
+        let (chunks, rest) = bytes.as_chunks::<16>();
         for chunk in chunks {
-            hash = self.add(hash, u64::from_le_bytes(*chunk));
+            hash = self.add_chunk(hash, *chunk);
         }
-        let mut last = [0; 8];
+        let mut last = [0; 16];
         for (to, from) in last.iter_mut().zip(rest) {
             *to = *from;
         }
-        self.end(self.add(hash, u64::from_le_bytes(last)))
+        self.end(self.add_chunk(hash, last))
+    }
+
+    #[inline]
+    fn add_chunk(self, hash: u64, chunk: [u8; 16]) -> u64 {
+        let both = u128::from_le_bytes(chunk);
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
+        self.add(hash, both as u64, (both >> 64) as u64)
     }
 }
 

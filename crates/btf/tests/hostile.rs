@@ -11,6 +11,8 @@ mod btf_ext;
 mod btf_parse;
 #[path = "bodies/core_resolve.rs"]
 mod core_resolve;
+#[path = "bodies/dedup.rs"]
+mod dedup;
 #[allow(dead_code, reason = "shared with the unit tests")]
 #[path = "../src/testing.rs"]
 mod testing;
@@ -59,6 +61,11 @@ proptest! {
     #[test]
     fn parse_when_blob_is_damaged(first in any::<u8>(), blob in damaged()) {
         btf_parse::run(&[&[first], &blob[..]].concat());
+    }
+
+    #[test]
+    fn dedup_when_blob_is_damaged(first in any::<u8>(), blob in damaged()) {
+        dedup::run(&[&[first], &blob[..]].concat());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::{Btf, BtfError, Endian, Kind, TypeId};
 
 use super::encode::LayoutEntry;
 use super::shape::{kind_of, shape};
+use super::strings::Overlap;
 use super::{Builder, Pool};
 
 /// Where the types of a blob went.
@@ -142,7 +143,9 @@ impl<'b> Builder<'b> {
         put(&mut words, from.endian(), chunks);
         let mut name = |offset: &mut u32| -> Result<(), BtfError> {
             if *offset != 0 {
-                *offset = self.pool.add(from.str_at(*offset)?)?;
+                let name = from.str_at(*offset)?;
+                self.overlap.count(*offset, before(from, *offset), name)?;
+                *offset = self.pool.add(name)?;
             }
             Ok(())
         };
@@ -203,6 +206,12 @@ fn put(words: &mut Vec<u32>, endian: Endian, chunks: &[[u8; 4]]) {
     }
 }
 
+/// The byte in front of a string.
+#[inline]
+fn before(btf: &Btf<'_>, offset: u32) -> Option<u8> {
+    btf.str_tail(offset.checked_sub(1)?)?.first().copied()
+}
+
 /// Whether ids and strings of two bases are the same.
 fn same_base(one: Option<&Btf<'_>>, other: Option<&Btf<'_>>) -> bool {
     match (one, other) {
@@ -218,6 +227,7 @@ fn same_base(one: Option<&Btf<'_>>, other: Option<&Btf<'_>>) -> bool {
 /// Where the strings of one blob went, so that each is hashed once.
 struct Names<'o> {
     btf: &'o Btf<'o>,
+    overlap: Overlap,
     /// By offset in the own section; 0 where it is not known yet.
     known: Vec<u32>,
 }
@@ -226,6 +236,7 @@ impl<'o> Names<'o> {
     fn new(btf: &'o Btf<'o>) -> Self {
         Self {
             btf,
+            overlap: Overlap::new(btf.strings().len()),
             known: vec![0; btf.strings().len()],
         }
     }
@@ -243,7 +254,9 @@ impl<'o> Names<'o> {
             None => self.btf.str_at(offset).map(|_| offset),
             Some(known) => {
                 if *known == 0 {
-                    *known = pool.add(self.btf.str_at(offset)?)?;
+                    let name = self.btf.str_at(offset)?;
+                    self.overlap.count(offset, before(self.btf, offset), name)?;
+                    *known = pool.add(name)?;
                 }
                 Ok(*known)
             }

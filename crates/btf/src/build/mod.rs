@@ -27,10 +27,11 @@
 mod copy;
 mod encode;
 pub(crate) mod shape;
+mod sort;
 mod strings;
 
 pub use copy::Appended;
-pub(crate) use strings::Pool;
+pub(crate) use strings::{Overlap, Pool};
 
 use crate::raw::kind::vlen;
 use crate::{Btf, BtfError, Endian, Kind, TypeId};
@@ -41,6 +42,40 @@ const MAX_LEN: usize = vlen(u32::MAX) as usize;
 /// Offset of a string, counted from the first string of the outermost base; 0 is the empty one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StrOff(pub u32);
+
+/// Where the own types of a [`Builder`] went when it changed their order or took some out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renumbered {
+    first_own: u32,
+    /// New id of each own type.
+    ids: Vec<u32>,
+    removed: usize,
+}
+
+impl Renumbered {
+    pub(crate) const fn new(first_own: u32, ids: Vec<u32>, removed: usize) -> Self {
+        Self {
+            first_own,
+            ids,
+            removed,
+        }
+    }
+
+    /// The id that a type has now; `void` and types of the base keep theirs.
+    #[inline]
+    pub fn map(&self, id: TypeId) -> TypeId {
+        let own = id.0.checked_sub(self.first_own).map(|own| own as usize);
+        match own.and_then(|own| self.ids.get(own)) {
+            Some(new) => TypeId(*new),
+            None => id,
+        }
+    }
+
+    /// How many types were taken out.
+    pub const fn removed(&self) -> usize {
+        self.removed
+    }
+}
 
 /// A member to write.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +129,8 @@ pub struct Builder<'b> {
     pub(crate) starts: Vec<u32>,
     pub(crate) pool: Pool<'b>,
     failed: Option<BtfError>,
+    /// For names of single types that are taken over.
+    overlap: Overlap,
 }
 
 impl Builder<'static> {
@@ -127,6 +164,7 @@ impl<'b> Builder<'b> {
             starts: Vec::new(),
             pool,
             failed: None,
+            overlap: Overlap::new(1 << 20),
         }
     }
 
@@ -472,4 +510,4 @@ pub(crate) fn record<'w>(words: &'w [u32], starts: &[u32], index: usize) -> &'w 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

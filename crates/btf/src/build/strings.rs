@@ -70,6 +70,15 @@ impl<'b> Pool<'b> {
         tail(self.base, self.start, &self.bytes, offset)
     }
 
+    /// The byte in front of an offset, in the same section.
+    #[inline]
+    pub(crate) fn before(&self, offset: u32) -> Option<u8> {
+        if offset == self.start {
+            return None;
+        }
+        self.tail(offset.checked_sub(1)?)?.first().copied()
+    }
+
     /// The string at an offset.
     ///
     /// # Errors
@@ -171,6 +180,45 @@ impl<'b> Pool<'b> {
                 });
             }
             at += name.len() as u64 + 1;
+        }
+    }
+}
+
+/// Bounds the bytes of names that start inside another string: each may be nearly as long as
+/// the section.
+#[derive(Clone, Debug)]
+pub(crate) struct Overlap {
+    left: u64,
+}
+
+impl Overlap {
+    /// Times the section that overlapping names may come to.
+    const TIMES: u64 = 16;
+
+    /// For names in so many bytes of strings.
+    pub(crate) const fn new(section: usize) -> Self {
+        Self {
+            left: section as u64 * Self::TIMES,
+        }
+    }
+
+    /// Counts the name at `offset`, when `before` is the byte in front of it.
+    #[inline]
+    pub(crate) fn count(
+        &mut self,
+        offset: u32,
+        before: Option<u8>,
+        name: &[u8],
+    ) -> Result<(), BtfError> {
+        if before.is_none_or(|byte| byte == 0) {
+            return Ok(());
+        }
+        match self.left.checked_sub(name.len() as u64) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(BtfError::NamesOverlap { offset }),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::testing::{Blob, zoo};
 use crate::{Type, encoding};
 
 /// All types of a blob as text.
-fn text(btf: &Btf<'_>) -> String {
+pub(crate) fn text(btf: &Btf<'_>) -> String {
     let mut out = Vec::new();
     for id in btf.ids() {
         crate::raw_dump::write_type(&mut out, btf, id).unwrap();
@@ -16,7 +16,7 @@ fn text(btf: &Btf<'_>) -> String {
 }
 
 /// The zoo of the reader's tests, made with the writer.
-fn built_zoo(endian: Endian) -> Builder<'static> {
+pub(crate) fn built_zoo(endian: Endian) -> Builder<'static> {
     let mut b = Builder::new(endian);
     b.add_int(b"int", 4, encoding::SIGNED);
     b.add_int(b"char", 1, encoding::SIGNED);
@@ -295,9 +295,81 @@ fn what_cannot_be_written_is_told_at_the_end() {
     assert_eq!(b.finish(), Err(BtfError::NameWithNul));
 }
 
+#[test]
+fn sort_by_name_puts_types_without_name_first() {
+    let unsorted = Btf::parse(zoo(Endian::Big).build()).unwrap();
+    let mut b = Builder::from_btf(&unsorted).unwrap();
+    let moved = b.sort_by_name().unwrap();
+    assert_eq!(moved.removed(), 0);
+    let sorted = Btf::parse(b.clone().finish().unwrap()).unwrap();
+    let names: Vec<_> = sorted.types().map(|(_, ty)| ty.name().to_vec()).collect();
+    assert!(names.is_sorted(), "{names:?}");
+    for (id, ty) in unsorted.types() {
+        let new = sorted.type_by_id(moved.map(id)).unwrap();
+        assert_eq!((new.kind(), new.name()), (ty.kind(), ty.name()));
+        assert_eq!(
+            new.referenced(),
+            ty.referenced().map(|id| moved.map(id)),
+            "{id}"
+        );
+        if !ty.name().is_empty() {
+            let found = sorted.find_by_name_kind(ty.name(), ty.kind());
+            assert_eq!(found, Some(moved.map(id)));
+        }
+    }
+    let again = b.sort_by_name().unwrap();
+    assert!(sorted.ids().all(|id| again.map(id) == id));
+    assert_eq!(b.finish().unwrap(), sorted.data());
+}
+
+#[test]
+fn sort_by_name_when_names_are_equal_then_in_their_order() {
+    let mut b = Builder::new(Endian::Little);
+    for (name, size) in [
+        (&b"b\xff"[..], 1),
+        (b"b", 2),
+        (b"a", 3),
+        (b"b", 4),
+        (b"b\x01", 5),
+    ] {
+        b.add_float(name, size);
+    }
+    b.sort_by_name().unwrap();
+    let blob = b.finish().unwrap();
+    let btf = Btf::parse(&blob).unwrap();
+    let sizes: Vec<_> = btf.ids().map(|id| btf.size_of(id).unwrap()).collect();
+    assert_eq!(sizes, [3, 2, 4, 5, 1]);
+
+    let mut b = Builder::new(Endian::Little);
+    b.add_ptr(2);
+    assert_eq!(
+        b.sort_by_name(),
+        Err(BtfError::NoSuchType { id: 2, end: 2 })
+    );
+}
+
+#[test]
+fn names_that_are_parts_of_one_long_string_are_bounded() {
+    let mut blob = Blob::new(Endian::Little);
+    let long = blob.str(&[b'x'; 20_000]);
+    for at in 0..20_000 {
+        blob.word(long + at).word(16 << 24).word(4);
+    }
+    let btf = Btf::parse(blob.build()).unwrap();
+    let overlap = |result| matches!(result, Err(BtfError::NamesOverlap { .. }));
+    assert!(overlap(Builder::new(Endian::Big).append(&btf).map(|_| ())));
+    let mut b = Builder::from_btf(&btf).unwrap();
+    assert!(overlap(b.sort_by_name().map(|_| ())));
+    assert!(overlap(b.dedup().map(|_| ())));
+    assert_eq!(b.finish().unwrap(), btf.data());
+    let mut b = Builder::new(Endian::Big);
+    let mut one = |id| b.copy_type(&btf, id, &mut |id| id);
+    assert!(btf.ids().any(|id| overlap(one(id).map(|_| ()))));
+}
+
 /// One random type; references may lead anywhere.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Int(String, u32, u8),
     Refer(u8, String, u32),
     Array(u32, u32, u32),
@@ -308,7 +380,7 @@ enum Step {
     Datasec(String, Vec<(u32, u32, u32)>),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let name = || "[a-c]{0,2}";
     let id = || 0u32..12;
     let step = prop_oneof![
@@ -338,7 +410,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..12)
 }
 
-fn run(b: &mut Builder<'_>, steps: &[Step]) {
+pub(crate) fn run(b: &mut Builder<'_>, steps: &[Step]) {
     for step in steps {
         match step {
             Step::Int(n, size, enc) => b.add_int(n.as_bytes(), *size, *enc),

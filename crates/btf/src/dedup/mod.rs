@@ -8,42 +8,22 @@
 //! What stands for a type is the first of its kind, of the base if the base has it. The order
 //! of types and strings stays, so that nothing changes where there is nothing to merge.
 
-mod graph;
+mod bind;
+mod classes;
 mod partition;
+mod records;
+mod text;
 
-use graph::{Graph, Records, base_records, offset};
-use partition::Partition;
+use std::collections::HashMap;
 
+use classes::Classes;
+use partition::{Partition, first_of_class};
+use records::{Records, Role, base_records, equal, offset, role};
+
+use crate::BtfError;
 use crate::build::shape::{kind_of, shape};
-use crate::build::{Builder, Pool, record};
+use crate::build::{Builder, Overlap, Pool, Renumbered, record};
 use crate::hash::Key;
-use crate::{BtfError, TypeId};
-
-/// Where types went when duplicates were taken out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deduped {
-    first_own: u32,
-    /// New id of each own type.
-    ids: Vec<u32>,
-    removed: usize,
-}
-
-impl Deduped {
-    /// The id that a type has now; `void` and types of the base keep theirs.
-    #[inline]
-    pub fn map(&self, id: TypeId) -> TypeId {
-        let own = id.0.checked_sub(self.first_own).map(|own| own as usize);
-        match own.and_then(|own| self.ids.get(own)) {
-            Some(new) => TypeId(*new),
-            None => id,
-        }
-    }
-
-    /// How many types were taken out.
-    pub const fn removed(&self) -> usize {
-        self.removed
-    }
-}
 
 impl Builder<'_> {
     /// Takes out types that are there twice, or in the base; then strings that no type uses.
@@ -54,7 +34,7 @@ impl Builder<'_> {
     /// What could not be added before, references to no type, names outside the strings, types
     /// of unknown kinds. Nothing is taken out then.
     #[doc(alias = "btf__dedup")]
-    pub fn dedup(&mut self) -> Result<Deduped, BtfError> {
+    pub fn dedup(&mut self) -> Result<Renumbered, BtfError> {
         if let Some(error) = self.error() {
             return Err(error);
         }
@@ -73,14 +53,27 @@ impl Builder<'_> {
             self.pool.index();
             let end = usize::try_from(self.pool.end()).unwrap_or(usize::MAX);
             let mut known = vec![0; end];
-            unify(&mut base.words, &base.starts, &mut self.pool, &mut known)?;
-            unify(&mut self.words, &self.starts, &mut self.pool, &mut known)?;
+            let mut overlap = Overlap::new(end);
+            unify(
+                &mut base.words,
+                &base.starts,
+                &mut self.pool,
+                &mut known,
+                &mut overlap,
+            )?;
+            unify(
+                &mut self.words,
+                &self.starts,
+                &mut self.pool,
+                &mut known,
+                &mut overlap,
+            )?;
         }
         Ok(base)
     }
 
     /// Keeps the own types that stand for themselves, and renumbers.
-    fn keep(&mut self, canonical: &[u32]) -> Deduped {
+    fn keep(&mut self, canonical: &[u32]) -> Renumbered {
         let first_own = self.start_id();
         let own = canonical.get(first_own as usize..).unwrap_or_default();
         // new ids by old ones
@@ -118,17 +111,16 @@ impl Builder<'_> {
         }
         self.words.truncate(end);
         self.starts.truncate(at);
-        Deduped {
-            first_own,
-            ids: ids.split_off(first_own as usize),
-            removed: count - at,
-        }
+        Renumbered::new(first_own, ids.split_off(first_own as usize), count - at)
     }
 
     /// Drops the own strings that no type has as a name; the others keep their order.
     fn drop_strings(&mut self) {
         let start = self.pool.start();
-        let own = |name: u32| name.checked_sub(start).map(|own| own as usize);
+        let own = |name: u32| match name {
+            0 => None,
+            name => name.checked_sub(start).map(|own| own as usize),
+        };
         // 1 for a name that is used, then its new offset
         let mut offsets = vec![0; self.pool.bytes().len()];
         for index in 0..self.starts.len() {
@@ -172,14 +164,58 @@ impl Builder<'_> {
 
 /// The type that stands for each.
 fn canonical(records: &Records<'_>, key: Key) -> Result<Vec<u32>, BtfError> {
-    let graph = Graph::new(records, key)?;
-    let mut partition = Partition::new(&graph, key);
+    let classes = Classes::new(records, key)?;
+    let found = match classes.open(records) {
+        None => {
+            let (class, stands_for) = classes.settled();
+            first_of_class(&class, classes.first.len(), |id| stands_for[id])
+        }
+        Some(open) => {
+            let open = |class: u32| open[class as usize];
+            let mut partition = Partition::new(records, &classes, open, &HashMap::new(), key);
+            partition.refine();
+            let bound = bind::bind(records, &classes, &partition);
+            if !bound.is_empty() {
+                partition = Partition::new(records, &classes, open, &bound, key);
+                partition.refine();
+            }
+            partition.canonical(&classes)
+        }
+    };
+    if is_sound(records, &found) {
+        return Ok(found);
+    }
+    // Hashes were equal by chance: exact, and slow.
+    let mut partition = Partition::new(records, &classes, |_| true, &HashMap::new(), key);
     loop {
         partition.refine();
         if partition.verify(records) {
-            return Ok(partition.canonical());
+            return Ok(partition.canonical(&classes));
         }
     }
+}
+
+/// Whether each type says the same as the one that stands for it.
+fn is_sound(records: &Records<'_>, canonical: &[u32]) -> bool {
+    let mut all = canonical.iter().enumerate();
+    all.all(|(id, other)| {
+        let (one, other) = (records.get(id), records.get(*other as usize));
+        if core::ptr::eq(one, other) {
+            return true;
+        }
+        let tag = |record: &[u32]| {
+            let (role, kind) = role(kind_of(record), record);
+            (role, kind, record.first().copied())
+        };
+        match (tag(one), tag(other)) {
+            ((Role::Forward, kind, name), (Role::Definition, kind2, name2)) => {
+                kind == kind2 && name == name2
+            }
+            _ => equal(one, other, |one, other| {
+                canonical[one as usize] == canonical[other as usize]
+            }),
+        }
+    })
 }
 
 /// Gives equal names equal offsets; `known` has those found so far.
@@ -188,6 +224,7 @@ fn unify(
     starts: &[u32],
     pool: &mut Pool<'_>,
     known: &mut [u32],
+    overlap: &mut Overlap,
 ) -> Result<(), BtfError> {
     for index in 0..starts.len() {
         let first = starts[index] as usize;
@@ -202,11 +239,14 @@ fn unify(
             if *name != 0 {
                 *name = match known.get_mut(*name as usize) {
                     Some(known) if *known != 0 => *known,
-                    Some(known) => {
-                        *known = pool.canonical(*name)?;
-                        *known
+                    known => {
+                        overlap.count(*name, pool.before(*name), pool.at(*name)?)?;
+                        let one = pool.canonical(*name)?;
+                        if let Some(known) = known {
+                            *known = one;
+                        }
+                        one
                     }
-                    None => pool.canonical(*name)?,
                 };
             }
             Ok(())

@@ -7,19 +7,27 @@
 //! the work is bounded by the size of the input times a logarithm, whatever the input is.
 //! Cycles need no care, and nothing recurses.
 //!
-//! What types say is compared by hash at first; [`Partition::verify`] compares it in full.
-//!
 //! Numbers here come from the graph, never from the input: indexing cannot fail.
 
 use std::collections::HashMap;
 
-use super::graph::{Graph, Lists, Records, offset, same_label};
+use super::classes::{Classes, Items, Lists, NONE};
+use super::records::{Records, Role, equal, offset, role};
+use crate::build::shape::{kind_of, shape};
 use crate::hash::Key;
 
-/// Rounds in which hashes take in those of the types referred to, before there are classes.
-const ROUNDS: usize = 3;
-/// No group.
-const NONE: u32 = u32::MAX;
+/// Declarations of one struct, union or enumeration, and its definitions.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// Own declarations.
+    pub(super) forwards: Vec<u32>,
+    /// Definitions, own and the base's, ascending.
+    pub(super) definitions: Vec<u32>,
+    /// A declaration that the base has, or [`NONE`].
+    base_forward: u32,
+    /// Whether the declarations stand for the first definition.
+    pub(super) resolved: bool,
+}
 
 /// The members of a class: a range of [`Partition::order`].
 #[derive(Clone, Copy, Debug)]
@@ -30,13 +38,22 @@ struct Members {
     dirty: u32,
 }
 
+/// Marks a class of types that are not looked at, in the place of a type.
+pub(super) const FIXED: u32 = 1 << 31;
+
+/// The types that may be split; all numbers but those in `ids` are positions there.
 #[derive(Debug)]
-pub(super) struct Partition<'g> {
-    graph: &'g Graph,
+pub(super) struct Partition {
     key: Key,
+    /// Ids of the types, ascending.
+    pub(super) ids: Vec<u32>,
+    /// What each type refers to: positions, and classes that are [`FIXED`].
+    pub(super) kids: Lists,
     /// Class of each type; a declaration has that of its definition as long as it can.
     class: Vec<u32>,
-    /// All types, those of a class together.
+    /// Declarations that have the class of a definition.
+    stands_for: Vec<bool>,
+    /// All other types, those of a class together.
     order: Vec<u32>,
     /// Where in `order` each type is.
     place: Vec<u32>,
@@ -45,136 +62,152 @@ pub(super) struct Partition<'g> {
     queue: Vec<u32>,
     /// Types that refer to a type, as far as that can matter.
     parents: Lists,
-    /// The group whose first definition a type is.
-    group_of: HashMap<u32, usize>,
+    pub(super) groups: Vec<Group>,
+    /// The groups whose first definition a type is.
+    groups_of: HashMap<u32, Vec<usize>>,
     is_definition: Vec<bool>,
-    /// Which groups' declarations stand for their definition.
-    resolved: Vec<bool>,
     /// Types with their hash, of the class at hand.
     hashed: Vec<(u64, u32)>,
 }
 
-impl<'g> Partition<'g> {
-    pub(super) fn new(graph: &'g Graph, key: Key) -> Self {
-        let count = graph.len();
-        let resolved: Vec<bool> = graph
-            .groups
-            .iter()
-            .map(|group| {
-                let mut labels = group
-                    .definitions
-                    .iter()
-                    .map(|id| graph.labels[*id as usize]);
-                labels
-                    .next()
-                    .is_some_and(|first| labels.all(|label| label == first))
-            })
-            .collect();
+impl Partition {
+    /// Starts with `classes`, of which those that are `open` may be split. Declarations that are
+    /// `bound` stand for what they are bound to.
+    pub(super) fn new(
+        records: &Records<'_>,
+        classes: &Classes,
+        open: impl Fn(u32) -> bool,
+        bound: &HashMap<u32, u32>,
+        key: Key,
+    ) -> Self {
+        let (settled, _) = classes.settled();
+        let mut position = vec![NONE; settled.len()];
+        let mut ids = Vec::new();
+        for (id, class) in classes.class.iter().enumerate() {
+            if open(*class) {
+                position[id] = offset(ids.len());
+                ids.push(offset(id));
+            }
+        }
+        let mut kids = Lists::default();
+        kids.starts.push(0);
+        for id in &ids {
+            let record = records.get(*id as usize);
+            if let Some(shape) = shape(kind_of(record)) {
+                shape.refs(record, |kid| {
+                    kids.items.push(match position[kid as usize] {
+                        NONE => FIXED | settled[kid as usize],
+                        position => position,
+                    });
+                });
+            }
+            kids.starts.push(offset(kids.items.len()));
+        }
+        let count = ids.len();
         let mut this = Self {
-            graph,
             key,
-            class: Vec::new(),
+            class: ids.iter().map(|id| classes.class[*id as usize]).collect(),
+            ids,
+            kids,
+            stands_for: vec![false; count],
             order: Vec::new(),
             place: vec![0; count],
             members: Vec::new(),
             queue: Vec::new(),
-            parents: Lists {
-                starts: Vec::new(),
-                items: Vec::new(),
-            },
-            group_of: HashMap::new(),
+            parents: Lists::default(),
+            groups: Vec::new(),
+            groups_of: HashMap::new(),
             is_definition: vec![false; count],
-            resolved,
             hashed: Vec::new(),
         };
-        for at in 0..graph.groups.len() {
-            if let Some(first) = this.definition(at) {
-                this.group_of.insert(first, at);
-                this.is_definition[first as usize] = true;
-            }
-        }
-        let hashes = this.spread();
-        this.classify(&hashes);
+        let bound: HashMap<u32, u32> = bound
+            .iter()
+            .map(|(one, other)| (position[*one as usize], position[*other as usize]))
+            .collect();
+        this.find_groups(records, classes, &position, &bound);
+        this.collect_members(classes.first.len());
         this.find_parents();
         this.enqueue_all();
         this
     }
 
-    /// The definition that a group's declarations stand for.
-    fn definition(&self, group: usize) -> Option<u32> {
-        let first = self.graph.groups[group].definitions.first();
-        first.copied().filter(|_| self.resolved[group])
-    }
-
-    /// Gives the declarations of resolved groups what their definition has.
-    fn copy_to_forwards<T: Copy>(&self, values: &mut [T]) {
-        for (at, group) in self.graph.groups.iter().enumerate() {
-            if let Some(definition) = self.definition(at) {
-                for forward in &group.forwards {
-                    values[*forward as usize] = values[definition as usize];
-                }
+    fn find_groups(
+        &mut self,
+        records: &Records<'_>,
+        classes: &Classes,
+        position: &[u32],
+        bound: &HashMap<u32, u32>,
+    ) {
+        let tag = |id: u32| {
+            let record = records.get(id as usize);
+            let (role, kind) = role(kind_of(record), record);
+            let name = record.first().copied().unwrap_or_default();
+            (role, (kind, name))
+        };
+        let mut by_tag = HashMap::new();
+        let mut by_definition = HashMap::new();
+        let new_group = |groups: &mut Vec<Group>| {
+            groups.push(Group {
+                base_forward: NONE,
+                ..Group::default()
+            });
+            groups.len() - 1
+        };
+        for forward in &classes.forwards {
+            let at = position[*forward as usize];
+            if at == NONE {
+                continue;
             }
-        }
-    }
-
-    /// Hashes of the types and what they refer to, some steps deep.
-    fn spread(&self) -> Vec<u64> {
-        let (graph, key) = (self.graph, self.key);
-        let mut hashes = graph.labels.clone();
-        self.copy_to_forwards(&mut hashes);
-        let mut next = vec![0; hashes.len()];
-        for _ in 0..ROUNDS {
-            for (id, new) in next.iter_mut().enumerate() {
-                let kids = graph.kids.of(offset(id));
-                *new = if kids.is_empty() {
-                    hashes[id]
-                } else {
-                    let hash = kids
-                        .iter()
-                        .fold(hashes[id], |hash, kid| key.add(hash, hashes[*kid as usize]));
-                    key.end(hash)
-                };
-            }
-            core::mem::swap(&mut hashes, &mut next);
-            self.copy_to_forwards(&mut hashes);
-        }
-        hashes
-    }
-
-    /// The first classes: types of equal hashes.
-    fn classify(&mut self, hashes: &[u64]) {
-        let mask = (hashes.len() * 2).next_power_of_two() - 1;
-        // the class plus one, and a type of it
-        let mut table = vec![0u32; mask + 1];
-        let mut firsts: Vec<u32> = Vec::new();
-        let mut sizes: Vec<u32> = Vec::new();
-        self.class.reserve(hashes.len());
-        for (id, hash) in hashes.iter().enumerate() {
-            #[expect(clippy::cast_possible_truncation, reason = "the low bits of a hash")]
-            let mut at = *hash as usize & mask;
-            let class = loop {
-                match table[at].checked_sub(1) {
-                    None => {
-                        table[at] = offset(firsts.len()) + 1;
-                        firsts.push(offset(id));
-                        sizes.push(0);
-                        break offset(firsts.len() - 1);
-                    }
-                    Some(class) if hashes[firsts[class as usize] as usize] == *hash => break class,
-                    Some(_) => at = (at + 1) & mask,
-                }
+            let group = if let Some(definition) = bound.get(&at) {
+                *by_definition.entry(*definition).or_insert_with(|| {
+                    let group = new_group(&mut self.groups);
+                    self.groups[group].definitions.push(*definition);
+                    group
+                })
+            } else {
+                *by_tag
+                    .entry(tag(*forward).1)
+                    .or_insert_with(|| new_group(&mut self.groups))
             };
-            self.class.push(class);
-            sizes[class as usize] += 1;
+            self.groups[group].forwards.push(at);
         }
-        // declarations that stand for a definition are in no class of their own
-        for (at, group) in self.graph.groups.iter().enumerate() {
-            if self.resolved[at] {
-                for forward in &group.forwards {
-                    sizes[self.class[*forward as usize] as usize] -= 1;
-                    self.place[*forward as usize] = NONE;
+        let named = |id: u32| classes.name[classes.class[id as usize] as usize] != NONE;
+        for (at, id) in (0..).zip(&self.ids) {
+            if by_tag.is_empty() || !named(*id) {
+                continue;
+            }
+            let (role, tag) = tag(*id);
+            if let Some(group) = by_tag.get(&tag) {
+                let group = &mut self.groups[*group];
+                if role == Role::Definition {
+                    group.definitions.push(at);
+                } else if (*id as usize) < records.first_own() {
+                    group.base_forward = at;
                 }
             }
+        }
+        for (at, group) in self.groups.iter_mut().enumerate() {
+            let mut all = group.definitions.iter();
+            if let Some(first) = all.next()
+                && all.all(|id| self.class[*id as usize] == self.class[*first as usize])
+            {
+                group.resolved = true;
+                self.groups_of.entry(*first).or_default().push(at);
+                self.is_definition[*first as usize] = true;
+                for forward in &group.forwards {
+                    self.class[*forward as usize] = self.class[*first as usize];
+                    self.stands_for[*forward as usize] = true;
+                }
+            }
+        }
+    }
+
+    /// Puts the types of each class together.
+    fn collect_members(&mut self, count: usize) {
+        let mut sizes = vec![0; count];
+        let counted = |(class, stands_for): (&u32, &bool)| (!stands_for).then_some(*class);
+        for class in self.class.iter().zip(&self.stands_for).filter_map(counted) {
+            sizes[class as usize] += 1;
         }
         let mut first = 0;
         self.members = sizes
@@ -191,7 +224,7 @@ impl<'g> Partition<'g> {
             .collect();
         self.order = vec![0; first as usize];
         for (id, class) in self.class.iter().enumerate() {
-            if self.place[id] != NONE {
+            if !self.stands_for[id] {
                 let members = &mut self.members[*class as usize];
                 self.order[members.end as usize] = offset(id);
                 self.place[id] = members.end;
@@ -207,56 +240,34 @@ impl<'g> Partition<'g> {
 
     /// Collects who refers to a type, where both can still change.
     fn find_parents(&mut self) {
-        let graph = self.graph;
-        let count = graph.len();
-        let mut matters: Vec<bool> = (0..offset(count))
-            .map(|id| !graph.kids.of(id).is_empty() && !self.is_single(id))
+        let count = offset(self.class.len());
+        let mut matters: Vec<bool> = (0..count)
+            .map(|id| !self.kids.of(id).is_empty() && !self.is_single(id))
             .collect();
-        let parents: Vec<u32> = (0..offset(count))
-            .filter(|id| matters[*id as usize])
-            .collect();
-        for (at, group) in graph.groups.iter().enumerate() {
-            if self.resolved[at] {
-                for forward in &group.forwards {
-                    matters[*forward as usize] = true;
-                }
+        let parents: Vec<u32> = (0..count).filter(|id| matters[*id as usize]).collect();
+        for group in self.groups.iter().filter(|group| group.resolved) {
+            for forward in &group.forwards {
+                matters[*forward as usize] = true;
             }
         }
-        let mut starts = vec![0; count + 2];
-        for parent in &parents {
-            for kid in graph.kids.of(*parent) {
-                if matters[*kid as usize] {
-                    starts[*kid as usize + 2] += 1;
+        self.parents = Lists::new(self.class.len(), |f: Items<'_>| {
+            for parent in &parents {
+                for kid in self.kids.of(*parent) {
+                    if *kid < FIXED && matters[*kid as usize] {
+                        f(*kid, *parent);
+                    }
                 }
             }
-        }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        let mut items = vec![0; sum as usize];
-        for parent in &parents {
-            for kid in graph.kids.of(*parent) {
-                if matters[*kid as usize] {
-                    let at = &mut starts[*kid as usize + 1];
-                    items[*at as usize] = *parent;
-                    *at += 1;
-                }
-            }
-        }
-        starts.pop();
-        self.parents = Lists { starts, items };
+        });
     }
 
     fn enqueue_all(&mut self) {
-        for class in 0..self.members.len() {
-            let members = &mut self.members[class];
-            let first = members.first;
-            if members.end - first > 1 {
-                let one = self.order[first as usize];
-                if !self.graph.kids.of(one).is_empty() {
-                    members.dirty = members.end - first;
+        for (class, members) in self.members.iter_mut().enumerate() {
+            let size = members.end - members.first;
+            if size > 1 {
+                let one = self.order[members.first as usize];
+                if !self.kids.of(one).is_empty() {
+                    members.dirty = size;
                     self.queue.push(offset(class));
                 }
             }
@@ -272,8 +283,8 @@ impl<'g> Partition<'g> {
                 self.split(class, &mut changed);
                 self.touch_parents(&mut changed);
             }
-            for group in 0..self.graph.groups.len() {
-                if self.resolved[group] && self.differ(group) {
+            for group in 0..self.groups.len() {
+                if self.groups[group].resolved && self.differ(group) {
                     self.unresolve(group);
                 }
             }
@@ -284,21 +295,16 @@ impl<'g> Partition<'g> {
     }
 
     fn differ(&self, group: usize) -> bool {
-        let mut classes = self.graph.groups[group]
-            .definitions
-            .iter()
-            .map(|id| self.class[*id as usize]);
+        let definitions = &self.groups[group].definitions;
+        let mut classes = definitions.iter().map(|id| self.class[*id as usize]);
         let first = classes.next();
         classes.any(|class| Some(class) != first)
     }
 
     fn unresolve(&mut self, group: usize) {
-        let graph = self.graph;
-        self.resolved[group] = false;
-        let group = &graph.groups[group];
-        let class = match group.base_forward {
-            Some(id) => self.class[id as usize],
-            None => {
+        self.groups[group].resolved = false;
+        let class = match self.groups[group].base_forward {
+            NONE => {
                 // Its types refer to nothing: it is never looked at again.
                 self.members.push(Members {
                     first: 0,
@@ -307,19 +313,33 @@ impl<'g> Partition<'g> {
                 });
                 offset(self.members.len() - 1)
             }
+            id => self.class[id as usize],
         };
-        for forward in &group.forwards {
+        let forwards = core::mem::take(&mut self.groups[group].forwards);
+        for forward in &forwards {
+            self.stands_for[*forward as usize] = false;
             self.class[*forward as usize] = class;
             self.touch_parents_of(*forward);
+        }
+        self.groups[group].forwards = forwards;
+    }
+
+    /// The class of what a type refers to.
+    #[inline]
+    fn class_of(&self, kid: u32) -> u32 {
+        if kid < FIXED {
+            self.class[kid as usize]
+        } else {
+            kid
         }
     }
 
     /// Hash of the classes that a type refers to.
     #[inline]
     fn hash(&self, id: u32) -> u64 {
-        let kids = self.graph.kids.of(id).iter();
+        let kids = self.kids.of(id).iter();
         let hash = kids.fold(self.key.start(0), |hash, kid| {
-            self.key.add(hash, u64::from(self.class[*kid as usize]))
+            self.key.add(hash, u64::from(self.class_of(*kid)), 0)
         });
         self.key.end(hash)
     }
@@ -352,7 +372,7 @@ impl<'g> Partition<'g> {
                 start = stop;
             }
             match parts.last_mut() {
-                Some(last) if rest.is_some() && hashed.last().map(|(h, _)| *h) == rest => {
+                Some(last) if rest.is_some() && hashed.last().map(|(hash, _)| *hash) == rest => {
                     last.1 = end;
                 }
                 _ if rest.is_some() => parts.push((start, end)),
@@ -390,15 +410,19 @@ impl<'g> Partition<'g> {
     fn touch_parents(&mut self, changed: &mut Vec<u32>) {
         for id in changed.drain(..) {
             self.touch_parents_of(id);
-            if self.is_definition[id as usize]
-                && let Some(group) = self.group_of.get(&id)
-                && self.resolved[*group]
-            {
-                let graph = self.graph;
-                for forward in &graph.groups[*group].forwards {
+            if !self.is_definition[id as usize] {
+                continue;
+            }
+            for group in self.groups_of.get(&id).cloned().unwrap_or_default() {
+                if !self.groups[group].resolved {
+                    continue;
+                }
+                let forwards = core::mem::take(&mut self.groups[group].forwards);
+                for forward in &forwards {
                     self.class[*forward as usize] = self.class[id as usize];
                     self.touch_parents_of(*forward);
                 }
+                self.groups[group].forwards = forwards;
             }
         }
     }
@@ -429,75 +453,73 @@ impl<'g> Partition<'g> {
     /// split, and `false` the answer: [`refine`](Self::refine) has to go on.
     pub(super) fn verify(&mut self, records: &Records<'_>) -> bool {
         let mut changed = Vec::new();
-        let mut class = 0;
-        while class < self.members.len() {
-            let Members { first, end, .. } = self.members[class];
-            class += 1;
+        let mut at = 0;
+        while at < self.members.len() {
+            let Members { first, end, .. } = self.members[at];
+            let class = at;
+            at += 1;
             if end - first < 2 {
                 continue;
             }
-            let members = first as usize..end as usize;
-            let one = self.order[members.start];
-            let differs = |id: u32| !self.same(records, one, id);
-            if !self.order[members.clone()].iter().any(|id| differs(*id)) {
+            let members = &self.order[first as usize..end as usize];
+            let one = self.order[first as usize];
+            let record = |at: u32| records.get(self.ids[at as usize] as usize);
+            let kids = |at: u32| self.kids.of(at).iter().map(|kid| self.class_of(*kid));
+            let same = |at: u32| {
+                at == one || equal(record(one), record(at), |_, _| true) && kids(one).eq(kids(at))
+            };
+            let (mut all, other): (Vec<_>, Vec<_>) = members.iter().partition(|id| same(**id));
+            if other.is_empty() {
                 continue;
             }
-            let (mut same, other): (Vec<_>, Vec<_>) =
-                self.order[members].iter().partition(|id| !differs(**id));
-            let middle = first + offset(same.len());
-            same.extend(other);
-            for (place, id) in (first..).zip(same) {
+            let middle = first + offset(all.len());
+            all.extend(other);
+            for (place, id) in (first..).zip(all) {
                 self.order[place as usize] = id;
                 self.place[id as usize] = place;
             }
             let parts = [(first, middle), (middle, end)];
-            self.divide(offset(class - 1), &parts, &mut changed);
-            // the part that keeps the class may have further differences
-            class -= 1;
+            self.divide(offset(class), &parts, &mut changed);
+            // what keeps the class may have further differences
+            at = class;
         }
         let sound = changed.is_empty();
         self.touch_parents(&mut changed);
         sound
     }
 
-    fn same(&self, records: &Records<'_>, one: u32, other: u32) -> bool {
-        if one == other {
-            return true;
-        }
-        let kids = |id| {
-            self.graph
-                .kids
-                .of(id)
-                .iter()
-                .map(|kid| self.class[*kid as usize])
-        };
-        one != 0
-            && other != 0
-            && kids(one).eq(kids(other))
-            && same_label(records.get(one as usize), records.get(other as usize))
+    /// For each type the one that stands for it: the first of its class that is no declaration
+    /// of it.
+    pub(super) fn first_of_class(&self) -> Vec<u32> {
+        first_of_class(&self.class, self.members.len(), |at| self.stands_for[at])
     }
 
-    /// For each type the one that stands for it: the first of its class, never a declaration
-    /// where there is a definition.
-    pub(super) fn canonical(&self) -> Vec<u32> {
-        let mut first = vec![NONE; self.members.len()];
-        let mut stands_for = vec![false; self.class.len()];
-        for (at, group) in self.graph.groups.iter().enumerate() {
-            if self.resolved[at] {
-                for forward in &group.forwards {
-                    stands_for[*forward as usize] = true;
-                }
-            }
+    /// The same for all types, by id.
+    pub(super) fn canonical(&self, classes: &Classes) -> Vec<u32> {
+        let (mut class, mut stands_for) = classes.settled();
+        let of_others = offset(classes.first.len());
+        for (at, id) in self.ids.iter().enumerate() {
+            // apart from the classes of the others
+            class[*id as usize] = of_others + self.class[at];
+            stands_for[*id as usize] = self.stands_for[at];
         }
-        for (id, class) in self.class.iter().enumerate() {
-            let first = &mut first[*class as usize];
-            if *first == NONE && !stands_for[id] {
-                *first = offset(id);
-            }
-        }
-        self.class
-            .iter()
-            .map(|class| first[*class as usize])
-            .collect()
+        let count = classes.first.len() + self.members.len();
+        first_of_class(&class, count, |id| stands_for[id])
     }
+}
+
+/// The first type of each type's class; types for which `skip` holds are not taken.
+pub(super) fn first_of_class(
+    class: &[u32],
+    count: usize,
+    skip: impl Fn(usize) -> bool,
+) -> Vec<u32> {
+    let mut first = vec![NONE; count];
+    for (id, class) in class.iter().enumerate() {
+        let first = &mut first[*class as usize];
+        if *first == NONE && !skip(id) {
+            *first = offset(id);
+        }
+    }
+    class.iter().map(|class| first[*class as usize]).collect()
 }
