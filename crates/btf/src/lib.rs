@@ -9,7 +9,8 @@
 //! 4. names: [`Btf::find_by_name_kind`], without touching every string;
 //! 5. walks: [`Btf::size_of`], [`Btf::align_of`], [`Btf::resolve`], [`Btf::flatten`];
 //! 6. [`raw_dump`]: the text of `bpftool btf dump … format raw`;
-//! 7. [`value`]: bytes and their type give a tree of values.
+//! 7. [`c_dump`]: C declarations, the text of `bpftool btf dump … format c`;
+//! 8. [`value`]: bytes and their type give a tree of values.
 //!
 //! Bytes are not trusted. Parsing checks that each record is where the offsets say; anything
 //! else (names, references) is checked when it is followed. No input makes a function panic,
@@ -54,6 +55,7 @@
 #![forbid(unsafe_code)]
 
 mod btf;
+pub mod c_dump;
 mod error;
 mod id;
 mod index;
@@ -61,6 +63,7 @@ mod raw;
 pub mod raw_dump;
 #[cfg(test)]
 mod testing;
+mod text;
 pub mod types;
 pub mod value;
 mod walk;

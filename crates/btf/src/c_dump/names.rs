@@ -1,0 +1,120 @@
+//! Names that do not conflict.
+//!
+//! C has one space of names for structs, unions and enumerations, and one for typedefs and
+//! enumerators. BTF may have several types of a name: all but the first get a number.
+
+use std::collections::HashMap;
+
+use super::{Declarations, Writer, flag};
+use crate::text::{number, push_name};
+use crate::types::{Name, Record};
+use crate::{BtfError, TypeId};
+
+/// A name as it is to be written.
+#[derive(Clone, Copy)]
+pub(super) struct Label<'n> {
+    /// Starts with the name, which ends at NUL or the end.
+    tail: &'n [u8],
+    /// Which of several, from 2 on; less for the only one or the first.
+    nth: u32,
+}
+
+impl<'n> Label<'n> {
+    pub(super) const fn plain(tail: &'n [u8]) -> Self {
+        Self { tail, nth: 0 }
+    }
+
+    /// A name that is written as it is.
+    pub(super) fn of(name: Name<'n>) -> Result<Self, BtfError> {
+        match name.tail() {
+            Some(tail) => Ok(Self::plain(tail)),
+            // no name, or an error
+            None => name.bytes().map(Self::plain),
+        }
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        matches!(self.tail.first(), None | Some(0))
+    }
+
+    pub(super) fn is(self, text: &str) -> bool {
+        self.nth < 2 && crate::raw::strings::starts_as(self.tail, text.as_bytes())
+    }
+}
+
+impl Writer<'_> {
+    #[inline]
+    pub(super) fn label(&mut self, label: Label<'_>) {
+        push_name(&mut self.out, label.tail);
+        if label.nth > 1 {
+            self.text("___");
+            self.number(label.nth);
+        }
+    }
+
+    #[inline]
+    pub(super) fn number(&mut self, value: u32) {
+        number(&mut self.out, value);
+    }
+}
+
+/// How often names occurred.
+#[derive(Default)]
+pub(super) struct Names<'a> {
+    tags: HashMap<&'a [u8], u32>,
+    idents: HashMap<&'a [u8], u32>,
+    /// The numbers of types that are not the first of their name.
+    nth: HashMap<TypeId, u32>,
+}
+
+impl<'a> Declarations<'a> {
+    /// Name of a struct, union or enumeration that is defined.
+    pub(super) fn tag(&mut self, record: &Record<'a>) -> Result<Label<'a>, BtfError> {
+        self.unique(record, |names| &mut names.tags)
+    }
+
+    /// Name of a typedef.
+    pub(super) fn ident(&mut self, record: &Record<'a>) -> Result<Label<'a>, BtfError> {
+        self.unique(record, |names| &mut names.idents)
+    }
+
+    /// Name of an enumerator that is being written.
+    pub(super) fn enumerator(&mut self, name: Name<'a>) -> Result<Label<'a>, BtfError> {
+        let nth = count(&mut self.names.idents, name.bytes()?);
+        Ok(Label {
+            nth,
+            ..Label::of(name)?
+        })
+    }
+
+    fn unique(
+        &mut self,
+        record: &Record<'a>,
+        space: impl for<'n> Fn(&'n mut Names<'a>) -> &'n mut HashMap<&'a [u8], u32>,
+    ) -> Result<Label<'a>, BtfError> {
+        let (id, name) = (record.id(), record.name());
+        let label = Label::of(name)?;
+        if name.offset() == 0 {
+            return Ok(label);
+        }
+        if self.has(id, flag::NAMED) {
+            let nth = match self.names.nth.is_empty() {
+                true => 0,
+                false => self.names.nth.get(&id).copied().unwrap_or_default(),
+            };
+            return Ok(Label { nth, ..label });
+        }
+        self.set(id, flag::NAMED);
+        let nth = count(space(&mut self.names), name.bytes()?);
+        if nth > 1 {
+            self.names.nth.insert(id, nth);
+        }
+        Ok(Label { nth, ..label })
+    }
+}
+
+fn count<'a>(names: &mut HashMap<&'a [u8], u32>, name: &'a [u8]) -> u32 {
+    let count = names.entry(name).or_default();
+    *count = count.saturating_add(1);
+    *count
+}

@@ -1,0 +1,231 @@
+//! The order of declarations that does not depend on ids.
+
+use core::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::MAX_DEPTH;
+use crate::types::{Name, Type};
+use crate::{Btf, TypeId};
+
+/// Kinds come in this order; those of a rank are sorted by name.
+mod rank {
+    pub(super) const ANONYMOUS_ENUM: u8 = 0;
+    pub(super) const ENUM: u8 = 1;
+    pub(super) const NUMBER: u8 = 2;
+    pub(super) const COMPOSITE: u8 = 3;
+    pub(super) const PROTO: u8 = 4;
+    pub(super) const LAST: u8 = 10;
+}
+
+/// What a type is sorted by.
+struct Key<'a> {
+    rank: u8,
+    /// The first bytes of the name, as a number that sorts like them.
+    head: u64,
+    /// All strings from the name on: the type's own, or that of the type it leads to.
+    name: &'a [u8],
+    own: &'a [u8],
+    id: TypeId,
+}
+
+/// Ids of all types that can be declared, those of the base too, in bpftool's order: by kind, by
+/// name, then by a hash of names of members. It changes little between similar kernels.
+///
+/// Functions, variables, sections and tags of declarations are left out.
+pub fn sorted_ids(btf: &Btf<'_>) -> Vec<TypeId> {
+    let mut keys: Vec<Key<'_>> = (1..btf.len())
+        .filter_map(|id| key(btf, TypeId(id)))
+        .collect();
+    keys.sort_unstable_by(|a, b| compare(a, b).then(a.id.cmp(&b.id)));
+    let mut hashes = Hashes {
+        btf,
+        whole: HashMap::new(),
+    };
+    // The hash is needed for types that the rest leaves equal.
+    let mut ids = Vec::with_capacity(keys.len());
+    let mut equal = Vec::new();
+    for same in keys.chunk_by(|a, b| compare(a, b) == Ordering::Equal) {
+        if let [only] = same {
+            ids.push(only.id);
+            continue;
+        }
+        equal.clear();
+        equal.extend(same.iter().map(|key| (hashes.of(key.id, true, 0), key.id)));
+        equal.sort_unstable();
+        ids.extend(equal.iter().map(|(_, id)| *id));
+    }
+    ids
+}
+
+fn key<'a>(btf: &'a Btf<'_>, id: TypeId) -> Option<Key<'a>> {
+    let ty = btf.type_by_id(id).ok()?;
+    if matches!(
+        ty,
+        Type::Func(_) | Type::Var(_) | Type::Datasec(_) | Type::DeclTag(_) | Type::Unknown(_)
+    ) {
+        return None;
+    }
+    let own = tail(ty.record()?.name());
+    let (rank, name) = rank_and_name(btf, ty);
+    let head = match name.first_chunk::<8>() {
+        Some(chunk) => *chunk,
+        None => core::array::from_fn(|i| name.get(i).copied().unwrap_or_default()),
+    };
+    // nothing counts from NUL on
+    let mut ended = false;
+    let head = head.map(|byte| {
+        ended |= byte == 0;
+        if ended { 0 } else { byte }
+    });
+    Some(Key {
+        rank,
+        head: u64::from_be_bytes(head),
+        name,
+        own,
+        id,
+    })
+}
+
+fn tail(name: Name<'_>) -> &[u8] {
+    name.tail().unwrap_or_default()
+}
+
+/// Rank and name of what a chain of references leads to. A chain that starts without a name has
+/// the last rank.
+fn rank_and_name<'a>(btf: &'a Btf<'_>, first: Type<'a>) -> (u8, &'a [u8]) {
+    let mut ty = first;
+    let named = ty.record().is_some_and(|r| r.name().offset() != 0);
+    for steps in 0..=4 * MAX_DEPTH {
+        let name = ty.record().map_or(&b""[..], |r| tail(r.name()));
+        let ranked = |rank| {
+            if named { rank } else { rank::LAST }
+        };
+        let to = match ty {
+            Type::Ptr(t)
+            | Type::Typedef(t)
+            | Type::Volatile(t)
+            | Type::Const(t)
+            | Type::Restrict(t)
+            | Type::TypeTag(t) => t.type_id(),
+            Type::DeclTag(t) => t.type_id(),
+            Type::Array(t) => t.elem_type(),
+            Type::Enum(_) | Type::Enum64(_) => {
+                let rank = match (named, steps) {
+                    (false, 0) => rank::ANONYMOUS_ENUM,
+                    _ => ranked(rank::ENUM),
+                };
+                // an enumeration by itself goes by its first constant
+                let first = match ty {
+                    Type::Enum(t) => t.enumerators().next(),
+                    Type::Enum64(t) => t.enumerators().next(),
+                    _ => None,
+                };
+                let name = match first {
+                    Some(first) if steps == 0 && !named => tail(first.name),
+                    _ => name,
+                };
+                return (rank, name);
+            }
+            Type::Int(_) | Type::Float(_) if steps == 0 => return (rank::NUMBER, name),
+            Type::Int(_) | Type::Float(_) => return (ranked(rank::NUMBER), name),
+            Type::Struct(_) | Type::Union(_) => return (ranked(rank::COMPOSITE), name),
+            Type::FuncProto(_) => return (ranked(rank::PROTO), name),
+            _ => return (rank::LAST, name),
+        };
+        match btf.type_by_id(to) {
+            Ok(next) => ty = next,
+            Err(_) => break,
+        }
+    }
+    (rank::LAST, b"")
+}
+
+/// By rank, name, own name.
+#[inline]
+fn compare(a: &Key<'_>, b: &Key<'_>) -> Ordering {
+    a.rank
+        .cmp(&b.rank)
+        .then(a.head.cmp(&b.head))
+        .then_with(|| by_tail(a.name, b.name))
+        .then_with(|| by_tail(a.own, b.own))
+}
+
+/// The names that `a` and `b` start with.
+#[inline]
+fn by_tail(a: &[u8], b: &[u8]) -> Ordering {
+    // most often it is the same string
+    if core::ptr::eq(a, b) {
+        return Ordering::Equal;
+    }
+    for (a, b) in a.iter().zip(b) {
+        if a != b || *a == 0 {
+            return a.cmp(b);
+        }
+    }
+    // one ends with its section
+    let rest = |of: &[u8], other: usize| of.get(other).copied().unwrap_or_default();
+    rest(a, b.len()).cmp(&rest(b, a.len()))
+}
+
+/// bpftool's hashes of names.
+struct Hashes<'a> {
+    btf: &'a Btf<'a>,
+    /// Those of structs with their members.
+    whole: HashMap<TypeId, u64>,
+}
+
+const fn mix(hash: u64, value: u64) -> u64 {
+    hash.wrapping_mul(31).wrapping_add(value)
+}
+
+fn mix_name(hash: u64, name: Name<'_>) -> u64 {
+    if name.offset() == 0 {
+        return hash;
+    }
+    // bytes are signed, as they are where most BTF is made
+    let value = name.or_empty().iter().fold(0, |hash, byte| {
+        mix(hash, i64::from(byte.cast_signed()).cast_unsigned())
+    });
+    mix(hash, value)
+}
+
+impl Hashes<'_> {
+    fn of(&mut self, id: TypeId, with_members: bool, depth: u32) -> u64 {
+        let Ok(ty) = self.btf.type_by_id(id) else {
+            return 0;
+        };
+        let Some(record) = ty.record() else {
+            return 0;
+        };
+        let own = mix_name(0, record.name());
+        if depth > MAX_DEPTH {
+            return own;
+        }
+        match ty {
+            Type::Enum(t) => t.enumerators().fold(own, |hash, e| mix_name(hash, e.name)),
+            Type::Enum64(t) => t.enumerators().fold(own, |hash, e| mix_name(hash, e.name)),
+            Type::Struct(t) | Type::Union(t) if with_members => {
+                if let Some(known) = self.whole.get(&id) {
+                    return *known;
+                }
+                let hash = t.members().fold(own, |hash, member| {
+                    let ty = self.of(member.type_id, false, depth + 1);
+                    mix(mix_name(hash, member.name), ty)
+                });
+                self.whole.insert(id, hash);
+                hash
+            }
+            Type::Ptr(t)
+            | Type::Typedef(t)
+            | Type::Volatile(t)
+            | Type::Const(t)
+            | Type::Restrict(t)
+            | Type::TypeTag(t) => mix(own, self.of(t.type_id(), with_members, depth + 1)),
+            Type::Array(t) => {
+                let elem = self.of(t.elem_type(), with_members, depth + 1);
+                mix(mix(own, u64::from(t.len())), elem)
+            }
+            _ => own,
+        }
+    }
+}
