@@ -3,7 +3,7 @@
 use super::names::Label;
 use super::{Declarations, Stop, Writer};
 use crate::TypeId;
-use crate::types::{Composite, Enumerator, Type};
+use crate::types::{Composite, Enumerator, Member, Type};
 
 /// Padding of more bits than this is an array.
 const PADS_MAX: u64 = 8 * (64 << 10);
@@ -17,14 +17,25 @@ impl<'a> Declarations<'a> {
         level: u32,
         depth: u32,
     ) -> Result<(), Stop> {
-        let layout = self.layouts.of(t.id(), t, depth)?;
-        let packed = layout.packed;
         w.text(if t.is_union() { "union" } else { "struct" });
         if t.name().offset() != 0 {
             let name = self.tag(t)?;
             w.text(" ");
             w.label(name);
         }
+        self.body(w, t, level, depth)
+    }
+
+    /// `{ … }` with all that makes the size and offsets right.
+    fn body(
+        &mut self,
+        w: &mut Writer<'_>,
+        t: &Composite<'a>,
+        level: u32,
+        depth: u32,
+    ) -> Result<(), Stop> {
+        let layout = self.layouts.of(t.id(), t, depth)?;
+        let packed = layout.packed;
         w.text(" {");
         let (mut end, mut after_bitfield) = (0, false);
         for member in t.members() {
@@ -43,7 +54,14 @@ impl<'a> Declarations<'a> {
             self.pad(w, t.id(), gap, level + 1)?;
             w.line(level + 1);
             let name = Label::of(member.name)?;
-            self.declare(w, member.type_id, name, level + 1, depth + 1)?;
+            match self.embedded(&member)? {
+                Some(t) => {
+                    self.step_down(member.type_id, depth)?;
+                    w.text(if t.is_union() { "union" } else { "struct" });
+                    self.body(w, &t, level + 1, depth + 1)?;
+                }
+                None => self.declare(w, member.type_id, name, level + 1, depth + 1)?,
+            }
             if is_bitfield {
                 w.text(": ");
                 w.number(member.bitfield_size);
@@ -76,6 +94,22 @@ impl<'a> Declarations<'a> {
             w.text(" __attribute__((packed))");
         }
         Ok(())
+    }
+
+    /// A struct that has a name as a member that has none. Only compilers with extensions of
+    /// Microsoft's know that, which newer kernels use; a body without name is the same to all.
+    fn embedded(&self, member: &Member<'a>) -> Result<Option<Composite<'a>>, Stop> {
+        if !member.name.is_empty() {
+            return Ok(None);
+        }
+        Ok(match self.btf.resolve(member.type_id)? {
+            (id, Type::Struct(t) | Type::Union(t))
+                if t.name().offset() != 0 || id != member.type_id =>
+            {
+                Some(t)
+            }
+            _ => None,
+        })
     }
 
     /// Fills a gap with unnamed bit fields, unless the compiler leaves it by itself.

@@ -11,6 +11,8 @@
 //!
 //! - the type that comes first when sorted is not lost;
 //! - enumerations of 2 bytes, and those of 8 bytes with small values, have their size;
+//! - a struct with a name that is a member without one (kernels from 7.0 on have such) is spelled
+//!   out: without `-fms-extensions` a compiler would leave it out;
 //! - unions whose size is no multiple of their alignment are packed;
 //! - control characters in names become `\xNN`, and quotes in type tags are escaped;
 //! - padding of more than 64 KiB is one array, not a line for every 8 bytes;
@@ -47,7 +49,6 @@ const STEPS_PER_WORD: u64 = 32;
 
 /// Why a dump ended early.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum DumpError<E> {
     /// The types are defective.
     #[error(transparent)]
