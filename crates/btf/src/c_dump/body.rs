@@ -1,7 +1,7 @@
 //! Bodies of structs, unions and enumerations.
 
 use super::names::Label;
-use super::{Declarations, Stop, Writer};
+use super::{Declarations, MAX_DEPTH, Stop, Writer};
 use crate::TypeId;
 use crate::types::{Composite, Enumerator, Member, Type};
 
@@ -60,7 +60,10 @@ impl<'a> Declarations<'a> {
                     w.text(if t.is_union() { "union" } else { "struct" });
                     self.body(w, &t, level + 1, depth + 1)?;
                 }
-                None => self.declare(w, member.type_id, name, level + 1, depth + 1)?,
+                None => {
+                    let ty = self.own_form(member.type_id)?;
+                    self.declare(w, ty, name, level + 1, depth + 1)?;
+                }
             }
             if is_bitfield {
                 w.text(": ");
@@ -102,14 +105,29 @@ impl<'a> Declarations<'a> {
         if !member.name.is_empty() {
             return Ok(None);
         }
-        Ok(match self.btf.resolve(member.type_id)? {
-            (id, Type::Struct(t) | Type::Union(t))
-                if t.name().offset() != 0 || id != member.type_id =>
-            {
-                Some(t)
-            }
+        let ty = match self.btf.strip_modifiers(member.type_id)? {
+            (id, Type::Typedef(_)) => self.btf.resolve(id)?.1,
+            (_, Type::Struct(t) | Type::Union(t)) if t.name().offset() == 0 => return Ok(None),
+            (_, ty) => ty,
+        };
+        Ok(match ty {
+            Type::Struct(t) | Type::Union(t) => Some(t),
             _ => None,
         })
+    }
+
+    /// The type itself, but for a `va_list` what it was where the BTF was made: each target has
+    /// another one built in.
+    fn own_form(&self, id: TypeId) -> Result<TypeId, Stop> {
+        let mut at = id;
+        for _ in 0..self.built_in.map_or(0, |_| MAX_DEPTH) {
+            match self.btf.type_by_id(at)? {
+                Type::Typedef(t) if Some(at) == self.built_in => return Ok(t.type_id()),
+                Type::Typedef(t) => at = t.type_id(),
+                _ => break,
+            }
+        }
+        Ok(id)
     }
 
     /// Fills a gap with unnamed bit fields, unless the compiler leaves it by itself.

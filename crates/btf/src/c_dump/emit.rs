@@ -4,9 +4,6 @@ use super::{Declarations, Stop, Writer, flag};
 use crate::TypeId;
 use crate::types::{Record, Type};
 
-/// A name that the compiler knows without being told.
-const BUILT_IN: &[u8] = b"__builtin_va_list";
-
 /// Types of Arm compilers that other compilers do not have.
 const ALIASES: [(&str, &str); 4] = [
     ("unsigned char", "__Poly8_t"),
@@ -135,7 +132,7 @@ impl<'a> Declarations<'a> {
     /// `typedef … name;`, unless the compiler has it.
     fn typedef(&mut self, w: &mut Writer<'_>, t: &Record<'a>) -> Result<(), Stop> {
         let target = TypeId(t.size_or_type());
-        if t.name().is(BUILT_IN) {
+        if t.name().is(super::BUILT_IN) {
             return Ok(());
         }
         // old compilers say void

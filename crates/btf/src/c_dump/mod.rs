@@ -13,6 +13,7 @@
 //! - enumerations of 2 bytes, and those of 8 bytes with small values, have their size;
 //! - a struct with a name that is a member without one (kernels from 7.0 on have such) is spelled
 //!   out: without `-fms-extensions` a compiler would leave it out;
+//! - a `va_list` that is a member has the form it had where the BTF was made;
 //! - unions whose size is no multiple of their alignment are packed;
 //! - control characters in names become `\xNN`, and quotes in type tags are escaped;
 //! - padding of more than 64 KiB is one array, not a line for every 8 bytes;
@@ -46,6 +47,9 @@ const MAX_DEPTH: u32 = 256;
 const STEPS_MIN: u64 = 64 << 10;
 /// Steps for each word of type records. Kernels take between 1 and 2.
 const STEPS_PER_WORD: u64 = 32;
+
+/// A typedef that compilers know without being told.
+const BUILT_IN: &[u8] = b"__builtin_va_list";
 
 /// Why a dump ended early.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +87,8 @@ pub struct Declarations<'a> {
     names: Names<'a>,
     layouts: Layouts<'a>,
     steps: u64,
+    /// The typedef [`BUILT_IN`], if it says what it stands for.
+    built_in: Option<TypeId>,
     strip_modifiers: bool,
 }
 
@@ -126,6 +132,7 @@ impl<'a> Declarations<'a> {
             names: Names::default(),
             layouts: Layouts::new(btf),
             steps: STEPS_MIN + STEPS_PER_WORD * words,
+            built_in: None,
             strip_modifiers: false,
         };
         this.mark_referenced();
@@ -273,8 +280,13 @@ impl<'a> Declarations<'a> {
                         self.set(var.type_id, flag::REFERENCED);
                     }
                 }
+                Type::Typedef(t) => {
+                    self.set(t.type_id(), flag::REFERENCED);
+                    if !t.type_id().is_void() && t.name().is(BUILT_IN) {
+                        self.built_in = Some(TypeId(id));
+                    }
+                }
                 Type::Ptr(t)
-                | Type::Typedef(t)
                 | Type::Volatile(t)
                 | Type::Const(t)
                 | Type::Restrict(t)
