@@ -1,6 +1,6 @@
 //! A whole header file, `vmlinux.h`.
 
-use super::{Declarations, DumpError, Stop, Writer, sorted_ids};
+use super::{Declarations, DumpError, Stop, Writer, sort};
 use crate::{Btf, TypeId};
 
 const FRONT: &str = r#"#ifndef __VMLINUX_H__
@@ -89,7 +89,13 @@ fn file(w: &mut Writer<'_>, btf: &Btf<'_>, options: Options<'_>) -> Result<(), S
     w.text(FRONT);
     if options.roots.is_empty() {
         if options.sorted {
-            for id in sorted_ids(btf) {
+            let (first, mut last) = sort::by_rank(btf);
+            for id in first {
+                types.define(w, id)?;
+            }
+            // nearly all of the last ones: there is no need to sort them
+            last.retain(|id| !types.is_settled(*id, 0));
+            for id in sort::sort(btf, last) {
                 types.define(w, id)?;
             }
         } else {

@@ -19,15 +19,13 @@ struct Kfunc<'a> {
 /// The tagged functions by name, as often as they are tagged.
 fn find<'a>(btf: &'a Btf<'a>) -> Vec<Kfunc<'a>> {
     let (mut found, mut fast) = (Vec::new(), Vec::new());
-    for id in 1..btf.len() {
-        let Ok(Type::DeclTag(tag)) = btf.type_by_id(id) else {
-            continue;
-        };
+    super::each_type(btf, &mut |_, ty| {
+        let Type::DeclTag(tag) = ty else { return };
         if tag.component_idx() != -1 {
-            continue;
+            return;
         }
         let Ok(Type::Func(func)) = btf.type_by_id(tag.type_id()) else {
-            continue;
+            return;
         };
         if tag.name().is(KFUNC) {
             found.push(Kfunc {
@@ -38,7 +36,7 @@ fn find<'a>(btf: &'a Btf<'a>) -> Vec<Kfunc<'a>> {
         } else if tag.name().is(FASTCALL) {
             fast.push(tag.type_id());
         }
-    }
+    });
     fast.sort_unstable();
     for kfunc in &mut found {
         kfunc.fast = fast.binary_search(&kfunc.func.id()).is_ok();

@@ -17,7 +17,7 @@ pub(super) struct Layout {
 pub(super) struct Layouts<'a> {
     btf: &'a Btf<'a>,
     pointer: u32,
-    /// By id, [`UNKNOWN`], [`OPEN`], or the alignment and [`PACKED`].
+    /// By id of any type: [`UNKNOWN`], [`OPEN`], or the alignment and [`PACKED`].
     known: Vec<u8>,
 }
 
@@ -41,21 +41,38 @@ impl<'a> Layouts<'a> {
 
     /// Bytes of a value; 0 for what has no size.
     pub(super) fn size(&self, id: TypeId) -> u64 {
-        self.btf.size_of(id).unwrap_or_default()
+        match self.btf.type_by_id(id) {
+            Ok(Type::Ptr(_)) => u64::from(self.pointer),
+            Ok(Type::Int(t)) => u64::from(t.size()),
+            Ok(Type::Struct(t) | Type::Union(t)) => u64::from(t.size()),
+            _ => self.btf.size_of(id).unwrap_or_default(),
+        }
     }
 
     /// Alignment in bytes; 0 for what has none.
     pub(super) fn align(&mut self, id: TypeId, depth: u32) -> Result<u32, BtfError> {
-        let (id, ty) = self.element(id)?;
-        Ok(match ty {
+        match self.known.get(id.0 as usize) {
+            None | Some(&UNKNOWN | &OPEN) => {}
+            Some(known) => return Ok(u32::from(known & !PACKED)),
+        }
+        let (inner, ty) = self.element(id)?;
+        let align = match ty {
             Type::Int(t) => t.size().min(self.pointer),
             Type::Enum(t) => t.size().min(self.pointer),
             Type::Enum64(t) => t.size().min(self.pointer),
             Type::Float(t) => t.size().min(self.pointer),
             Type::Ptr(_) => self.pointer,
-            Type::Struct(t) | Type::Union(t) => self.of(id, &t, depth)?.align,
+            Type::Struct(t) | Type::Union(t) => {
+                let align = self.of(inner, &t, depth)?.align;
+                if inner == id {
+                    return Ok(align);
+                }
+                align
+            }
             _ => 0,
-        })
+        };
+        self.note(id, u8::try_from(align).unwrap_or_default());
+        Ok(align)
     }
 
     /// What is behind typedefs, qualifiers and arrays.

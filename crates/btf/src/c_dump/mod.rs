@@ -215,6 +215,33 @@ impl<'a> Declarations<'a> {
         }
     }
 
+    /// Whether a definition of the type would write nothing, and would not have any effect on
+    /// others: all it leads to is in its place. `false` when that is not easily seen.
+    fn is_settled(&mut self, id: TypeId, depth: u32) -> bool {
+        if self.has(id, flag::ORDERED) {
+            return true;
+        }
+        if depth > 8 || self.step(id).is_err() {
+            return false;
+        }
+        match self.btf.type_by_id(id) {
+            Ok(
+                Type::Ptr(t)
+                | Type::Volatile(t)
+                | Type::Const(t)
+                | Type::Restrict(t)
+                | Type::TypeTag(t),
+            ) => self.is_settled(t.type_id(), depth + 1),
+            Ok(Type::Array(t)) => self.is_settled(t.elem_type(), depth + 1),
+            Ok(Type::FuncProto(t)) => {
+                self.is_settled(t.return_type(), depth + 1)
+                    && t.params()
+                        .all(|param| self.is_settled(param.type_id, depth + 1))
+            }
+            _ => false,
+        }
+    }
+
     fn has(&self, id: TypeId, flag: u8) -> bool {
         self.states
             .get(id.0 as usize)
@@ -256,52 +283,60 @@ impl<'a> Declarations<'a> {
 
     /// An enumeration without a name is written on its own only if no type refers to it.
     fn mark_referenced(&mut self) {
-        for id in 1..self.btf.len() {
-            let Ok(ty) = self.btf.type_by_id(id) else {
-                continue;
-            };
-            match ty {
-                Type::Array(t) => {
-                    self.set(t.elem_type(), flag::REFERENCED);
-                    self.set(t.index_type(), flag::REFERENCED);
-                }
-                Type::Struct(t) | Type::Union(t) => {
-                    for member in t.members() {
-                        self.set(member.type_id, flag::REFERENCED);
-                    }
-                }
-                Type::FuncProto(t) => {
-                    for param in t.params() {
-                        self.set(param.type_id, flag::REFERENCED);
-                    }
-                }
-                Type::Datasec(t) => {
-                    for var in t.vars() {
-                        self.set(var.type_id, flag::REFERENCED);
-                    }
-                }
-                Type::Typedef(t) => {
-                    self.set(t.type_id(), flag::REFERENCED);
-                    if !t.type_id().is_void() && t.name().is(BUILT_IN) {
-                        self.built_in = Some(TypeId(id));
-                    }
-                }
-                Type::Ptr(t)
-                | Type::Volatile(t)
-                | Type::Const(t)
-                | Type::Restrict(t)
-                | Type::TypeTag(t) => self.set(t.type_id(), flag::REFERENCED),
-                Type::Func(t) => self.set(t.proto(), flag::REFERENCED),
-                Type::Var(t) => self.set(t.type_id(), flag::REFERENCED),
-                Type::DeclTag(t) => self.set(t.type_id(), flag::REFERENCED),
-                Type::Void
-                | Type::Int(_)
-                | Type::Enum(_)
-                | Type::Enum64(_)
-                | Type::Fwd(_)
-                | Type::Float(_)
-                | Type::Unknown(_) => {}
+        each_type(self.btf, &mut |id, ty| match ty {
+            Type::Array(t) => {
+                self.set(t.elem_type(), flag::REFERENCED);
+                self.set(t.index_type(), flag::REFERENCED);
             }
+            Type::Struct(t) | Type::Union(t) => {
+                for member in t.members() {
+                    self.set(member.type_id, flag::REFERENCED);
+                }
+            }
+            Type::FuncProto(t) => {
+                for param in t.params() {
+                    self.set(param.type_id, flag::REFERENCED);
+                }
+            }
+            Type::Datasec(t) => {
+                for var in t.vars() {
+                    self.set(var.type_id, flag::REFERENCED);
+                }
+            }
+            Type::Typedef(t) => {
+                self.set(t.type_id(), flag::REFERENCED);
+                if !t.type_id().is_void() && t.name().is(BUILT_IN) {
+                    self.built_in = Some(id);
+                }
+            }
+            Type::Ptr(t)
+            | Type::Volatile(t)
+            | Type::Const(t)
+            | Type::Restrict(t)
+            | Type::TypeTag(t) => self.set(t.type_id(), flag::REFERENCED),
+            Type::Func(t) => self.set(t.proto(), flag::REFERENCED),
+            Type::Var(t) => self.set(t.type_id(), flag::REFERENCED),
+            Type::DeclTag(t) => self.set(t.type_id(), flag::REFERENCED),
+            Type::Void
+            | Type::Int(_)
+            | Type::Enum(_)
+            | Type::Enum64(_)
+            | Type::Fwd(_)
+            | Type::Float(_)
+            | Type::Unknown(_) => {}
+        });
+    }
+}
+
+/// All types in the order of their ids, those of the base first.
+fn each_type<'a>(btf: &'a Btf<'a>, visit: &mut impl FnMut(TypeId, Type<'a>)) {
+    let mut blobs = vec![btf];
+    while let Some(base) = blobs.last().and_then(|btf| btf.base()) {
+        blobs.push(base);
+    }
+    for btf in blobs.into_iter().rev() {
+        for (id, ty) in btf.types() {
+            visit(id, ty);
         }
     }
 }

@@ -3,7 +3,9 @@
 //! C has one space of names for structs, unions and enumerations, and one for typedefs and
 //! enumerators. BTF may have several types of a name: all but the first get a number.
 
+use core::hash::{BuildHasher, Hasher};
 use std::collections::HashMap;
+use std::hash::RandomState;
 
 use super::{Declarations, Writer, flag};
 use crate::text::{number, push_name};
@@ -58,11 +60,13 @@ impl Writer<'_> {
     }
 }
 
+type Counts<'a> = HashMap<&'a [u8], u32, Keyed>;
+
 /// How often names occurred.
 #[derive(Default)]
 pub(super) struct Names<'a> {
-    tags: HashMap<&'a [u8], u32>,
-    idents: HashMap<&'a [u8], u32>,
+    tags: Counts<'a>,
+    idents: Counts<'a>,
     /// The numbers of types that are not the first of their name.
     nth: HashMap<TypeId, u32>,
 }
@@ -90,7 +94,7 @@ impl<'a> Declarations<'a> {
     fn unique(
         &mut self,
         record: &Record<'a>,
-        space: impl for<'n> Fn(&'n mut Names<'a>) -> &'n mut HashMap<&'a [u8], u32>,
+        space: impl for<'n> Fn(&'n mut Names<'a>) -> &'n mut Counts<'a>,
     ) -> Result<Label<'a>, BtfError> {
         let (id, name) = (record.id(), record.name());
         let label = Label::of(name)?;
@@ -113,8 +117,65 @@ impl<'a> Declarations<'a> {
     }
 }
 
-fn count<'a>(names: &mut HashMap<&'a [u8], u32>, name: &'a [u8]) -> u32 {
+fn count<'a>(names: &mut Counts<'a>, name: &'a [u8]) -> u32 {
     let count = names.entry(name).or_default();
     *count = count.saturating_add(1);
     *count
+}
+
+/// Hashes short names quickly, with a key that whoever made the names cannot know.
+struct Keyed([u64; 2]);
+
+impl Default for Keyed {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self([random.hash_one(0), random.hash_one(1) | 1])
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = Folds;
+
+    fn build_hasher(&self) -> Folds {
+        let [state, key] = self.0;
+        Folds { state, key }
+    }
+}
+
+struct Folds {
+    state: u64,
+    key: u64,
+}
+
+impl Folds {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
+    fn fold(&mut self, word: u64) {
+        let product = u128::from(self.state ^ word) * u128::from(self.key);
+        self.state = product as u64 ^ (product >> 64) as u64;
+    }
+}
+
+impl Hasher for Folds {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.fold(u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.fold(u64::from_le_bytes(last));
+    }
+
+    #[inline]
+    fn write_usize(&mut self, n: usize) {
+        self.fold(n as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.state
+    }
 }

@@ -33,9 +33,36 @@ struct Key<'a> {
 ///
 /// Functions, variables, sections and tags of declarations are left out.
 pub fn sorted_ids(btf: &Btf<'_>) -> Vec<TypeId> {
-    let mut keys: Vec<Key<'_>> = (1..btf.len())
-        .filter_map(|id| key(btf, TypeId(id)))
-        .collect();
+    let (mut ids, last) = by_rank(btf);
+    ids.extend(sort(btf, last));
+    ids
+}
+
+/// The sorted ids of all but the last rank, and the ids of that.
+pub(super) fn by_rank(btf: &Btf<'_>) -> (Vec<TypeId>, Vec<TypeId>) {
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    super::each_type(btf, &mut |id, ty| {
+        if matches!(
+            ty,
+            Type::Func(_) | Type::Var(_) | Type::Datasec(_) | Type::DeclTag(_) | Type::Unknown(_)
+        ) {
+            return;
+        }
+        match rank(btf, ty) {
+            rank::LAST => last.push(id),
+            rank => first.extend(key(btf, id, rank)),
+        }
+    });
+    (sort_keys(btf, first), last)
+}
+
+/// Sorts types of the last rank.
+pub(super) fn sort(btf: &Btf<'_>, ids: Vec<TypeId>) -> Vec<TypeId> {
+    let keys = ids.into_iter().filter_map(|id| key(btf, id, rank::LAST));
+    sort_keys(btf, keys.collect())
+}
+
+fn sort_keys(btf: &Btf<'_>, mut keys: Vec<Key<'_>>) -> Vec<TypeId> {
     keys.sort_unstable_by(|a, b| compare(a, b).then(a.id.cmp(&b.id)));
     let mut hashes = Hashes {
         btf,
@@ -57,16 +84,10 @@ pub fn sorted_ids(btf: &Btf<'_>) -> Vec<TypeId> {
     ids
 }
 
-fn key<'a>(btf: &'a Btf<'_>, id: TypeId) -> Option<Key<'a>> {
+fn key<'a>(btf: &'a Btf<'_>, id: TypeId, rank: u8) -> Option<Key<'a>> {
     let ty = btf.type_by_id(id).ok()?;
-    if matches!(
-        ty,
-        Type::Func(_) | Type::Var(_) | Type::Datasec(_) | Type::DeclTag(_) | Type::Unknown(_)
-    ) {
-        return None;
-    }
     let own = tail(ty.record()?.name());
-    let (rank, name) = rank_and_name(btf, ty);
+    let name = name(btf, ty);
     let head = match name.first_chunk::<8>() {
         Some(chunk) => *chunk,
         None => core::array::from_fn(|i| name.get(i).copied().unwrap_or_default()),
@@ -90,54 +111,63 @@ fn tail(name: Name<'_>) -> &[u8] {
     name.tail().unwrap_or_default()
 }
 
-/// Rank and name of what a chain of references leads to. A chain that starts without a name has
-/// the last rank.
-fn rank_and_name<'a>(btf: &'a Btf<'_>, first: Type<'a>) -> (u8, &'a [u8]) {
+/// Where a reference leads, or what an array has.
+fn target(ty: Type<'_>) -> Option<TypeId> {
+    match ty {
+        Type::Ptr(t)
+        | Type::Typedef(t)
+        | Type::Volatile(t)
+        | Type::Const(t)
+        | Type::Restrict(t)
+        | Type::TypeTag(t) => Some(t.type_id()),
+        Type::Array(t) => Some(t.elem_type()),
+        _ => None,
+    }
+}
+
+/// The last type of a chain of references; `None` if it has no end.
+fn end<'a>(btf: &'a Btf<'_>, first: Type<'a>) -> Option<Type<'a>> {
     let mut ty = first;
-    let named = ty.record().is_some_and(|r| r.name().offset() != 0);
-    for steps in 0..=4 * MAX_DEPTH {
-        let name = ty.record().map_or(&b""[..], |r| tail(r.name()));
-        let ranked = |rank| {
-            if named { rank } else { rank::LAST }
-        };
-        let to = match ty {
-            Type::Ptr(t)
-            | Type::Typedef(t)
-            | Type::Volatile(t)
-            | Type::Const(t)
-            | Type::Restrict(t)
-            | Type::TypeTag(t) => t.type_id(),
-            Type::DeclTag(t) => t.type_id(),
-            Type::Array(t) => t.elem_type(),
-            Type::Enum(_) | Type::Enum64(_) => {
-                let rank = match (named, steps) {
-                    (false, 0) => rank::ANONYMOUS_ENUM,
-                    _ => ranked(rank::ENUM),
-                };
-                // an enumeration by itself goes by its first constant
-                let first = match ty {
-                    Type::Enum(t) => t.enumerators().next(),
-                    Type::Enum64(t) => t.enumerators().next(),
-                    _ => None,
-                };
-                let name = match first {
-                    Some(first) if steps == 0 && !named => tail(first.name),
-                    _ => name,
-                };
-                return (rank, name);
-            }
-            Type::Int(_) | Type::Float(_) if steps == 0 => return (rank::NUMBER, name),
-            Type::Int(_) | Type::Float(_) => return (ranked(rank::NUMBER), name),
-            Type::Struct(_) | Type::Union(_) => return (ranked(rank::COMPOSITE), name),
-            Type::FuncProto(_) => return (ranked(rank::PROTO), name),
-            _ => return (rank::LAST, name),
-        };
-        match btf.type_by_id(to) {
-            Ok(next) => ty = next,
-            Err(_) => break,
+    for _ in 0..=4 * MAX_DEPTH {
+        match target(ty) {
+            Some(id) => ty = btf.type_by_id(id).ok()?,
+            None => return Some(ty),
         }
     }
-    (rank::LAST, b"")
+    None
+}
+
+/// The rank of what a type leads to; without a name it has the last, unless it leads nowhere.
+fn rank<'a>(btf: &'a Btf<'_>, ty: Type<'a>) -> u8 {
+    let named = ty.record().is_some_and(|r| r.name().offset() != 0);
+    let end = match (named, target(ty)) {
+        (false, Some(_)) => None,
+        (true, Some(_)) => end(btf, ty),
+        (_, None) => Some(ty),
+    };
+    match end {
+        Some(Type::Enum(_) | Type::Enum64(_)) if !named => rank::ANONYMOUS_ENUM,
+        Some(Type::Enum(_) | Type::Enum64(_)) => rank::ENUM,
+        Some(Type::Int(_) | Type::Float(_)) => rank::NUMBER,
+        Some(Type::Struct(_) | Type::Union(_)) if named => rank::COMPOSITE,
+        Some(Type::FuncProto(_)) if named => rank::PROTO,
+        _ => rank::LAST,
+    }
+}
+
+/// The name of what a type leads to. An enumeration without one goes by its first constant.
+fn name<'a>(btf: &'a Btf<'_>, ty: Type<'a>) -> &'a [u8] {
+    let first = match ty {
+        Type::Enum(t) if t.name().offset() == 0 => t.enumerators().next(),
+        Type::Enum64(t) if t.name().offset() == 0 => t.enumerators().next(),
+        _ => None,
+    };
+    match first {
+        Some(first) => tail(first.name),
+        None => end(btf, ty)
+            .and_then(|ty| ty.record().map(|r| tail(r.name())))
+            .unwrap_or_default(),
+    }
 }
 
 /// By rank, name, own name.
