@@ -5,6 +5,8 @@
 use btf::Endian;
 use proptest::prelude::*;
 
+#[path = "bodies/btf_dump_c.rs"]
+mod btf_dump_c;
 #[path = "bodies/btf_parse.rs"]
 mod btf_parse;
 #[allow(dead_code, reason = "shared with the unit tests")]
@@ -55,6 +57,11 @@ proptest! {
     #[test]
     fn parse_when_blob_is_damaged(first in any::<u8>(), blob in damaged()) {
         btf_parse::run(&[&[first], &blob[..]].concat());
+    }
+
+    #[test]
+    fn declare_when_blob_is_damaged(first in any::<u8>(), blob in damaged()) {
+        btf_dump_c::run(&[&[first], &blob[..]].concat());
     }
 
     #[test]

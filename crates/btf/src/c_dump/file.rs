@@ -72,11 +72,14 @@ pub fn write<E>(
             false
         }
     };
+    let mut types = Declarations::new(btf);
     let mut w = Writer {
         out: Vec::with_capacity(Writer::LIMIT + (8 << 10)),
+        left: types.text,
+        root: TypeId::VOID,
         full: Some(&mut full),
     };
-    let result = file(&mut w, btf, options).and_then(|()| w.hand_on());
+    let result = file(&mut w, &mut types, options).and_then(|()| w.hand_on());
     match (result, failed) {
         (Err(Stop::Btf(error)), _) => Err(DumpError::Btf(error)),
         (_, Some(error)) => Err(DumpError::Sink(error)),
@@ -84,8 +87,12 @@ pub fn write<E>(
     }
 }
 
-fn file(w: &mut Writer<'_>, btf: &Btf<'_>, options: Options<'_>) -> Result<(), Stop> {
-    let mut types = Declarations::new(btf);
+fn file(
+    w: &mut Writer<'_>,
+    types: &mut Declarations<'_>,
+    options: Options<'_>,
+) -> Result<(), Stop> {
+    let btf = types.btf;
     w.text(FRONT);
     if options.roots.is_empty() {
         if options.sorted {

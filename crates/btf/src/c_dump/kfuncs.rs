@@ -1,7 +1,9 @@
 //! The kernel functions that BPF programs may call.
 
 use super::names::Label;
+use super::sort::LONGEST;
 use super::{Declarations, Stop, Writer};
+use crate::raw::strings::first_of;
 use crate::types::{Func, Type};
 use crate::{Btf, TypeId};
 
@@ -29,7 +31,7 @@ fn find<'a>(btf: &'a Btf<'a>) -> Vec<Kfunc<'a>> {
         };
         if tag.name().is(KFUNC) {
             found.push(Kfunc {
-                name: func.name().or_empty(),
+                name: first_of(func.name().tail().unwrap_or_default(), LONGEST),
                 func,
                 fast: false,
             });
@@ -50,6 +52,7 @@ impl Declarations<'_> {
     pub(super) fn kfuncs(&mut self, w: &mut Writer<'_>) -> Result<(), Stop> {
         w.text("\n/* BPF kfuncs */\n#ifndef BPF_NO_KFUNC_PROTOTYPES\n");
         for kfunc in find(self.btf) {
+            w.root = kfunc.func.id();
             w.text("extern ");
             if kfunc.fast {
                 w.text("__bpf_fastcall ");

@@ -116,7 +116,7 @@ impl<'a> Layouts<'a> {
                 && align != 0
                 && u64::from(member.bit_offset) % (8 * u64::from(align)) != 0;
         }
-        packed |= t.size() % max != 0;
+        packed |= !t.size().is_multiple_of(max);
         let align = match (none, packed) {
             (true, _) => 0,
             (_, true) => 1,

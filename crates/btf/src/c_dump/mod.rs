@@ -20,8 +20,7 @@
 //! - kinds that this crate does not know are left out, as long as nothing refers to them;
 //! - references that lead nowhere, types that contain themselves and the like are an error.
 //!
-//! Text and work are bounded: by the number of types and their members, times the length of the
-//! longest name.
+//! Text and work are bounded by a multiple of the blob's size, far above what kernels need.
 
 mod body;
 mod decl;
@@ -45,8 +44,12 @@ use names::{Label, Names};
 const MAX_DEPTH: u32 = 256;
 /// Steps that any BTF may take.
 const STEPS_MIN: u64 = 64 << 10;
-/// Steps for each word of type records. Kernels take between 1 and 2.
-const STEPS_PER_WORD: u64 = 32;
+/// Steps for each word of the blob; kernels take a fifth of one.
+const STEPS_PER_WORD: u64 = 8;
+/// Bytes of text that any BTF may have.
+const TEXT_MIN: u64 = 4 << 20;
+/// Bytes of text for each word of the blob; kernels have two.
+const TEXT_PER_WORD: u64 = 64;
 
 /// A typedef that compilers know without being told.
 const BUILT_IN: &[u8] = b"__builtin_va_list";
@@ -86,7 +89,9 @@ pub struct Declarations<'a> {
     stack: Vec<TypeId>,
     names: Names<'a>,
     layouts: Layouts<'a>,
+    /// Steps of work, and bytes of text, that are left.
     steps: u64,
+    text: u64,
     /// The typedef [`BUILT_IN`], if it says what it stands for.
     built_in: Option<TypeId>,
     strip_modifiers: bool,
@@ -108,6 +113,8 @@ mod flag {
     pub(super) const NAMED: u8 = 32;
     /// Some type refers to it.
     pub(super) const REFERENCED: u8 = 64;
+    /// It is not the first of its name.
+    pub(super) const NUMBERED: u8 = 128;
 }
 
 impl<'a> Declarations<'a> {
@@ -132,6 +139,7 @@ impl<'a> Declarations<'a> {
             names: Names::default(),
             layouts: Layouts::new(btf),
             steps: STEPS_MIN + STEPS_PER_WORD * words,
+            text: TEXT_MIN + TEXT_PER_WORD * words,
             built_in: None,
             strip_modifiers: false,
         };
@@ -148,7 +156,7 @@ impl<'a> Declarations<'a> {
     #[doc(alias = "btf_dump__dump_type")]
     pub fn write_type(&mut self, out: &mut Vec<u8>, id: impl Into<TypeId>) -> Result<(), BtfError> {
         let id = id.into();
-        self.into_buffer(out, |this, w| this.define(w, id))
+        self.buffered(out, id, |this, w| this.define(w, id))
     }
 
     /// Appends a declaration without the definitions it needs: `int (*name)(void)`. Anonymous
@@ -165,21 +173,24 @@ impl<'a> Declarations<'a> {
     ) -> Result<(), BtfError> {
         let id = id.into();
         self.strip_modifiers = how.strip_modifiers;
-        let result = self.into_buffer(out, |this, w| {
+        let result = self.buffered(out, id, |this, w| {
             this.declare(w, id, Label::plain(how.name), how.indent, 0)
         });
         self.strip_modifiers = false;
         result
     }
 
-    fn into_buffer(
+    fn buffered(
         &mut self,
         out: &mut Vec<u8>,
+        id: TypeId,
         write: impl FnOnce(&mut Self, &mut Writer<'_>) -> Result<(), Stop>,
     ) -> Result<(), BtfError> {
         let before = out.len();
         let mut w = Writer {
             out: core::mem::take(out),
+            left: self.text.saturating_add(before as u64),
+            root: id,
             full: None,
         };
         let result = write(self, &mut w);
@@ -190,12 +201,16 @@ impl<'a> Declarations<'a> {
                 Err(error)
             }
             // without a sink nobody stops
-            Ok(()) | Err(Stop::Sink) => Ok(()),
+            Ok(()) | Err(Stop::Sink) => {
+                self.text = self.text.saturating_sub((out.len() - before) as u64);
+                Ok(())
+            }
         }
     }
 
     /// Writes a type and what it needs.
     fn define(&mut self, w: &mut Writer<'_>, id: TypeId) -> Result<(), Stop> {
+        w.root = id;
         self.queue.clear();
         self.order(id, false, 0)?;
         let mut at = 0;
@@ -368,6 +383,10 @@ type Full<'w> = dyn FnMut(&[u8]) -> bool + 'w;
 /// The text so far; what is full goes to a sink, if there is one.
 struct Writer<'w> {
     out: Vec<u8>,
+    /// Bytes that may be written, those in `out` included.
+    left: u64,
+    /// The type that it is all about.
+    root: TypeId,
     full: Option<&'w mut Full<'w>>,
 }
 
@@ -400,10 +419,14 @@ impl Writer<'_> {
 
     #[cold]
     fn hand_on(&mut self) -> Result<(), Stop> {
+        let Some(left) = self.left.checked_sub(self.out.len() as u64) else {
+            return Err(BtfError::TooComplex { id: self.root }.into());
+        };
         if let Some(full) = &mut self.full {
             if !full(&self.out) {
                 return Err(Stop::Sink);
             }
+            self.left = left;
             self.out.clear();
         }
         Ok(())

@@ -102,9 +102,9 @@ impl<'a> Declarations<'a> {
             return Ok(label);
         }
         if self.has(id, flag::NAMED) {
-            let nth = match self.names.nth.is_empty() {
-                true => 0,
-                false => self.names.nth.get(&id).copied().unwrap_or_default(),
+            let nth = match self.has(id, flag::NUMBERED) {
+                true => self.names.nth.get(&id).copied().unwrap_or_default(),
+                false => 0,
             };
             return Ok(Label { nth, ..label });
         }
@@ -112,6 +112,7 @@ impl<'a> Declarations<'a> {
         let nth = count(space(&mut self.names), name.bytes()?);
         if nth > 1 {
             self.names.nth.insert(id, nth);
+            self.set(id, flag::NUMBERED);
         }
         Ok(Label { nth, ..label })
     }

@@ -3,9 +3,14 @@
 use core::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::MAX_DEPTH;
+use crate::raw::strings::first_of;
 use crate::types::{Name, Type};
 use crate::{Btf, TypeId};
+
+/// References in a row; compilers stay far below.
+const MAX_CHAIN: u32 = 64;
+/// Bytes by which names are told apart.
+pub(super) const LONGEST: usize = 1024;
 
 /// Kinds come in this order; those of a rank are sorted by name.
 mod rank {
@@ -66,7 +71,7 @@ fn sort_keys(btf: &Btf<'_>, mut keys: Vec<Key<'_>>) -> Vec<TypeId> {
     keys.sort_unstable_by(|a, b| compare(a, b).then(a.id.cmp(&b.id)));
     let mut hashes = Hashes {
         btf,
-        whole: HashMap::new(),
+        long: HashMap::new(),
     };
     // The hash is needed for types that the rest leaves equal.
     let mut ids = Vec::with_capacity(keys.len());
@@ -128,7 +133,7 @@ fn target(ty: Type<'_>) -> Option<TypeId> {
 /// The last type of a chain of references; `None` if it has no end.
 fn end<'a>(btf: &'a Btf<'_>, first: Type<'a>) -> Option<Type<'a>> {
     let mut ty = first;
-    for _ in 0..=4 * MAX_DEPTH {
+    for _ in 0..=MAX_CHAIN {
         match target(ty) {
             Some(id) => ty = btf.type_by_id(id).ok()?,
             None => return Some(ty),
@@ -187,21 +192,14 @@ fn by_tail(a: &[u8], b: &[u8]) -> Ordering {
     if core::ptr::eq(a, b) {
         return Ordering::Equal;
     }
-    for (a, b) in a.iter().zip(b) {
-        if a != b || *a == 0 {
-            return a.cmp(b);
-        }
-    }
-    // one ends with its section
-    let rest = |of: &[u8], other: usize| of.get(other).copied().unwrap_or_default();
-    rest(a, b.len()).cmp(&rest(b, a.len()))
+    first_of(a, LONGEST).cmp(first_of(b, LONGEST))
 }
 
 /// bpftool's hashes of names.
 struct Hashes<'a> {
     btf: &'a Btf<'a>,
-    /// Those of structs with their members.
-    whole: HashMap<TypeId, u64>,
+    /// Those of structs with their members, and of enumerations.
+    long: HashMap<TypeId, u64>,
 }
 
 const fn mix(hash: u64, value: u64) -> u64 {
@@ -213,7 +211,8 @@ fn mix_name(hash: u64, name: Name<'_>) -> u64 {
         return hash;
     }
     // bytes are signed, as they are where most BTF is made
-    let value = name.or_empty().iter().fold(0, |hash, byte| {
+    let name = first_of(name.tail().unwrap_or_default(), LONGEST);
+    let value = name.iter().fold(0, |hash, byte| {
         mix(hash, i64::from(byte.cast_signed()).cast_unsigned())
     });
     mix(hash, value)
@@ -228,22 +227,25 @@ impl Hashes<'_> {
             return 0;
         };
         let own = mix_name(0, record.name());
-        if depth > MAX_DEPTH {
+        if depth > MAX_CHAIN {
             return own;
         }
-        match ty {
+        let is_long = match ty {
+            Type::Enum(_) | Type::Enum64(_) => true,
+            Type::Struct(_) | Type::Union(_) => with_members,
+            _ => false,
+        };
+        if is_long && let Some(known) = self.long.get(&id) {
+            return *known;
+        }
+        let hash = match ty {
             Type::Enum(t) => t.enumerators().fold(own, |hash, e| mix_name(hash, e.name)),
             Type::Enum64(t) => t.enumerators().fold(own, |hash, e| mix_name(hash, e.name)),
             Type::Struct(t) | Type::Union(t) if with_members => {
-                if let Some(known) = self.whole.get(&id) {
-                    return *known;
-                }
-                let hash = t.members().fold(own, |hash, member| {
+                t.members().fold(own, |hash, member| {
                     let ty = self.of(member.type_id, false, depth + 1);
                     mix(mix_name(hash, member.name), ty)
-                });
-                self.whole.insert(id, hash);
-                hash
+                })
             }
             Type::Ptr(t)
             | Type::Typedef(t)
@@ -256,6 +258,10 @@ impl Hashes<'_> {
                 mix(mix(own, u64::from(t.len())), elem)
             }
             _ => own,
+        };
+        if is_long {
+            self.long.insert(id, hash);
         }
+        hash
     }
 }
