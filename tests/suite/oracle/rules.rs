@@ -71,7 +71,7 @@ enum What {
     Usage(Vec<String>),
     /// Their numbers of 32 bits are extended to 64 with ones.
     SignExtended,
-    /// The first declaration is missing in theirs.
+    /// The first declaration is missing in theirs, or comes later.
     LostFirst,
     /// Ours is a valid document or text where theirs is wrong: ours must hold these words.
     Ours(String),
@@ -344,16 +344,18 @@ fn error(form: Form, out: &Output) -> Option<String> {
     }
 }
 
-/// `ours` without the first declaration that is not in `theirs`, if that has one less.
+/// `ours` with the first declaration that is not in its place in `theirs` where it is there: it
+/// comes when it is needed, or not at all.
 fn without_extra(ours: &str, theirs: &str) -> Option<String> {
     const BETWEEN: &str = "\n\n";
     let mut declarations: Vec<&str> = ours.split(BETWEEN).collect();
     let theirs: Vec<&str> = theirs.split(BETWEEN).collect();
-    if declarations.len() != theirs.len() + 1 {
-        return None;
-    }
     let extra = (0..theirs.len()).find(|n| declarations.get(*n) != theirs.get(*n))?;
-    declarations.remove(extra);
+    let first = declarations.remove(extra);
+    if declarations.len() < theirs.len() {
+        let place = theirs.iter().position(|other| *other == first)?;
+        declarations.insert(place, first);
+    }
     Some(declarations.join(BETWEEN))
 }
 
