@@ -963,6 +963,39 @@ fn types_that_double_are_refused_when_they_are_too_many() {
     ));
 }
 
+/// `levels` anonymous structs inside each other, or pointers to functions that take such.
+fn nested(levels: u32, through_functions: bool) -> Blob {
+    let mut b = start();
+    b.composite(STRUCT, "", 8, &[("x", 3, 0)]);
+    let mut last = 4;
+    for _ in 0..levels {
+        if through_functions {
+            proto(&mut b, 0, &[("p", last)]);
+            reference(&mut b, PTR, "", last + 1);
+            last += 2;
+        } else {
+            b.composite(STRUCT, "", 8, &[("in", last, 0)]);
+            last += 1;
+        }
+    }
+    b.composite(STRUCT, "top", 8, &[("t", last, 0)]);
+    b
+}
+
+#[test]
+fn nesting_is_deep_enough_and_ends_before_the_stack_does() {
+    for through_functions in [false, true] {
+        assert!(all(&nested(60, through_functions)).is_ok());
+        // a thread has two megabytes, and this is no optimized code
+        for levels in (70..300).step_by(7) {
+            let result = all(&nested(levels, through_functions));
+            assert!(matches!(result, Ok(_) | Err(BtfError::TooDeep { .. })));
+        }
+        let result = all(&nested(5000, through_functions));
+        assert!(matches!(result, Err(BtfError::TooDeep { .. })));
+    }
+}
+
 #[test]
 fn long_texts_of_small_blobs_are_refused() {
     // a long name, many times over
