@@ -96,12 +96,7 @@ pub fn types_as_text(output: &mut Output<'_>, btf: &Btf<'_>, ids: &[u32]) -> Res
 }
 
 /// Writes a header file; of all types, with those of the base, when no ids are given.
-pub fn types_as_c(
-    output: &mut Output<'_>,
-    btf: &Btf<'_>,
-    ids: &[u32],
-    sorted: bool,
-) -> Result<()> {
+pub fn types_as_c(output: &mut Output<'_>, btf: &Btf<'_>, ids: &[u32], sorted: bool) -> Result<()> {
     let sink = output.text();
     let roots: Vec<TypeId> = ids.iter().copied().map(TypeId).collect();
     let options = c_dump::Options {
