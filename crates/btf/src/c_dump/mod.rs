@@ -10,7 +10,7 @@
 //! The text is bpftool 7.8's, apart from where that is wrong:
 //!
 //! - the type that comes first when sorted is not lost;
-//! - enumerations of 2 bytes, and those of 8 bytes with small values, have their size;
+//! - enumerations of 2 bytes have their size;
 //! - a struct with a name that is a member without one (kernels from 7.0 on have such) is spelled
 //!   out: without `-fms-extensions` a compiler would leave it out;
 //! - a `va_list` that is a member has the form it had where the BTF was made;
