@@ -171,6 +171,9 @@ impl Table<'_> {
             &["-j", "btf", "dump", "file", VMLINUX],
             1.0 / 4.0,
         )?;
+        let args = ["btf", "dump", "file", VMLINUX, "format", "c", "unsorted"];
+        self.same("btf dump format c", &args[..6], 1.0 / 3.0)?;
+        self.same("btf dump format c unsorted", &args, 1.0 / 3.0)?;
         Ok(())
     }
 

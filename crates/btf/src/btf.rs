@@ -149,7 +149,14 @@ impl<'a> Btf<'a> {
 
     /// The common part of each own record.
     pub(crate) fn records(&self) -> impl DoubleEndedIterator<Item = Record<'_>> {
-        (self.start_id..self.len()).filter_map(|id| self.record(TypeId(id)).ok())
+        let ends = self.offsets.get(1..).unwrap_or_default();
+        let ranges = self.offsets.iter().zip(ends);
+        ranges.enumerate().filter_map(|(index, (start, end))| {
+            let raw = self.data.get(*start as usize..*end as usize)?;
+            #[expect(clippy::cast_possible_truncation, reason = "ids have 32 bits")]
+            let id = TypeId(self.start_id + index as u32);
+            Some(Record::new(self, id, raw))
+        })
     }
 
     /// The type with this id, own or of the base.

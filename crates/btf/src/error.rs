@@ -273,4 +273,19 @@ pub enum BtfError {
         /// Where the name starts that was too much.
         offset: u32,
     },
+    /// A type that nothing in C can be declared with: a function, a variable, a section, a tag.
+    #[error("type {id} ({kind}) cannot stand in a c declaration")]
+    NoDeclaration {
+        /// The type.
+        id: TypeId,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// More text or work than types of this number can need: anonymous types that contain each
+    /// other many times over.
+    #[error("declaring type {id} takes more steps than its btf allows")]
+    TooComplex {
+        /// Where the walk gave up.
+        id: TypeId,
+    },
 }

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 #[path = "bodies/btf_ext.rs"]
 mod btf_ext;
+#[path = "bodies/btf_dump_c.rs"]
+mod btf_dump_c;
 #[path = "bodies/btf_parse.rs"]
 mod btf_parse;
 #[path = "bodies/core_resolve.rs"]
@@ -66,6 +68,11 @@ proptest! {
     #[test]
     fn dedup_when_blob_is_damaged(first in any::<u8>(), blob in damaged()) {
         dedup::run(&[&[first], &blob[..]].concat());
+    }
+
+    #[test]
+    fn declare_when_blob_is_damaged(first in any::<u8>(), blob in damaged()) {
+        btf_dump_c::run(&[&[first], &blob[..]].concat());
     }
 
     #[test]

@@ -200,6 +200,20 @@ fn btfs(world: &World) -> Result<Vec<Case>> {
             "btf dump kernel",
             ["btf dump file /sys/kernel/btf/vmlinux format raw".to_owned()],
         ),
+        case(
+            "btf dump id as C",
+            [
+                format!("btf dump id {id} format c"),
+                format!("btf dump id {id} format c unsorted"),
+                format!("btf dump id {id} root_id 3 format c root_id 5"),
+                format!("btf dump id {id} root_id 4000000000 format c"),
+            ],
+        ),
+        case(
+            "btf dump kernel as C",
+            ["", " unsorted", " root_id 100 root_id 2000 root_id 3"]
+                .map(|more| format!("btf dump file /sys/kernel/btf/vmlinux format c{more}")),
+        ),
     ])
 }
 

@@ -71,6 +71,8 @@ enum What {
     Usage(Vec<String>),
     /// Their numbers of 32 bits are extended to 64 with ones.
     SignExtended,
+    /// The first declaration is missing in theirs, or comes later.
+    LostFirst,
     /// Ours is a valid document or text where theirs is wrong: ours must hold these words.
     Ours(String),
 }
@@ -214,6 +216,8 @@ impl Rule {
             )
         } else if v.get("sign_extended").is_some() {
             What::SignExtended
+        } else if v.get("lost_first").is_some() {
+            What::LostFirst
         } else if let Some(words) = text("ours_has") {
             What::Ours(words)
         } else {
@@ -312,6 +316,11 @@ impl What {
                 }
             }
             Self::SignExtended => theirs.stdout = shortened(&theirs.out()).into_bytes(),
+            Self::LostFirst => {
+                if let Some(rest) = without_extra(&ours.out(), &theirs.out()) {
+                    ours.stdout = rest.into_bytes();
+                }
+            }
             Self::Ours(words) => {
                 if ours.out().contains(words.as_str()) {
                     theirs.stdout.clone_from(&ours.stdout);
@@ -333,6 +342,21 @@ fn error(form: Form, out: &Output) -> Option<String> {
             flat.strip_prefix("{\"error\":").map(str::to_owned)
         }
     }
+}
+
+/// `ours` with the first declaration that is not in its place in `theirs` where it is there: it
+/// comes when it is needed, or not at all.
+fn without_extra(ours: &str, theirs: &str) -> Option<String> {
+    const BETWEEN: &str = "\n\n";
+    let mut declarations: Vec<&str> = ours.split(BETWEEN).collect();
+    let theirs: Vec<&str> = theirs.split(BETWEEN).collect();
+    let extra = (0..theirs.len()).find(|n| declarations.get(*n) != theirs.get(*n))?;
+    let first = declarations.remove(extra);
+    if declarations.len() < theirs.len() {
+        let place = theirs.iter().position(|other| *other == first)?;
+        declarations.insert(place, first);
+    }
+    Some(declarations.join(BETWEEN))
 }
 
 /// In the enumerations of 32 bits, each number whose upper 33 bits are all
