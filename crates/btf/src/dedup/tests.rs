@@ -309,6 +309,12 @@ fn what_cannot_be_renumbered_is_told_and_nothing_changed() {
     b.add_struct(b"s", 8, &[Member::new(b"m", TypeId(31), 0)]);
     assert_eq!(b.dedup(), Err(BtfError::NoSuchType { id: 31, end: 31 }));
 
+    // in front of a cycle
+    let mut b = Builder::new(Endian::Little);
+    b.add_ptr(77);
+    b.add_ptr(2);
+    assert_eq!(b.dedup(), Err(BtfError::NoSuchType { id: 77, end: 3 }));
+
     let mut unknown = zoo(Endian::Little).header_len(32).layout(&[(0, 0); 30]);
     unknown.record(b"newer", 29, 0, 1, &[]);
     let unknown = Btf::parse(unknown.build()).unwrap();
