@@ -258,6 +258,20 @@ fn split_types_of_the_base_are_used_from_there() {
     assert_eq!(split.strings(), b"fresh\0");
 }
 
+/// As a struct that is declared, and not defined, for itself.
+#[test]
+fn split_on_itself_with_a_declaration_leaves_nothing() {
+    let mut base = Builder::new(Endian::Little);
+    let next = base.next_id() + 1;
+    base.add_struct(b"s", 8, &[Member::new(b"p", TypeId(next), 0)]);
+    base.add_fwd(b"s", false);
+    let base = finished(&base);
+    let mut b = Builder::split(&base);
+    b.append(&base).unwrap();
+    b.dedup().unwrap();
+    assert!(b.is_empty());
+}
+
 /// The base's declaration stays: what refers to it is not what refers to the definition.
 #[test]
 fn split_a_declaration_of_the_base_stands_for_itself() {
