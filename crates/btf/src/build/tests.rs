@@ -147,7 +147,7 @@ fn layout_when_asked_for_then_sizes_of_all_known_kinds() {
     );
     assert_eq!(
         text(&btf),
-        text(&Btf::parse(&zoo(Endian::Big).build()).unwrap())
+        text(&Btf::parse(zoo(Endian::Big).build()).unwrap())
     );
     let again = Builder::from_btf(&btf).unwrap().finish().unwrap();
     assert!(again == blob);

@@ -188,7 +188,9 @@ impl Partition {
         }
         for (at, group) in self.groups.iter_mut().enumerate() {
             let mut all = group.definitions.iter();
-            if let Some(first) = all.next()
+            // the base's declaration stays, and own ones that nothing tells apart go with it
+            if group.base_forward == NONE
+                && let Some(first) = all.next()
                 && all.all(|id| self.class[*id as usize] == self.class[*first as usize])
             {
                 group.resolved = true;
@@ -303,18 +305,13 @@ impl Partition {
 
     fn unresolve(&mut self, group: usize) {
         self.groups[group].resolved = false;
-        let class = match self.groups[group].base_forward {
-            NONE => {
-                // Its types refer to nothing: it is never looked at again.
-                self.members.push(Members {
-                    first: 0,
-                    end: 0,
-                    dirty: 0,
-                });
-                offset(self.members.len() - 1)
-            }
-            id => self.class[id as usize],
-        };
+        // Its types refer to nothing: it is never looked at again.
+        self.members.push(Members {
+            first: 0,
+            end: 0,
+            dirty: 0,
+        });
+        let class = offset(self.members.len() - 1);
         let forwards = core::mem::take(&mut self.groups[group].forwards);
         for forward in &forwards {
             self.stands_for[*forward as usize] = false;

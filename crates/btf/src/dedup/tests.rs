@@ -258,6 +258,20 @@ fn split_types_of_the_base_are_used_from_there() {
     assert_eq!(split.strings(), b"fresh\0");
 }
 
+/// As a struct that is declared, and not defined, for itself.
+#[test]
+fn split_on_itself_with_a_declaration_leaves_nothing() {
+    let mut base = Builder::new(Endian::Little);
+    let next = base.next_id() + 1;
+    base.add_struct(b"s", 8, &[Member::new(b"p", TypeId(next), 0)]);
+    base.add_fwd(b"s", false);
+    let base = finished(&base);
+    let mut b = Builder::split(&base);
+    b.append(&base).unwrap();
+    b.dedup().unwrap();
+    assert!(b.is_empty());
+}
+
 /// The base's declaration stays: what refers to it is not what refers to the definition.
 #[test]
 fn split_a_declaration_of_the_base_stands_for_itself() {
@@ -308,6 +322,12 @@ fn what_cannot_be_renumbered_is_told_and_nothing_changed() {
     let mut b = built_zoo(Endian::Little);
     b.add_struct(b"s", 8, &[Member::new(b"m", TypeId(31), 0)]);
     assert_eq!(b.dedup(), Err(BtfError::NoSuchType { id: 31, end: 31 }));
+
+    // in front of a cycle
+    let mut b = Builder::new(Endian::Little);
+    b.add_ptr(77);
+    b.add_ptr(2);
+    assert_eq!(b.dedup(), Err(BtfError::NoSuchType { id: 77, end: 3 }));
 
     let mut unknown = zoo(Endian::Little).header_len(32).layout(&[(0, 0); 30]);
     unknown.record(b"newer", 29, 0, 1, &[]);

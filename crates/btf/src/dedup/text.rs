@@ -37,7 +37,7 @@ impl Hashes {
         // compilers put what a type refers to behind it
         for id in (1..count).rev() {
             if this.seen[id] == OPEN && !this.visit(records, id, &mut stack)? {
-                this.forget_references(records);
+                this.forget_references(records)?;
                 break;
             }
         }
@@ -122,12 +122,23 @@ impl Hashes {
 
     /// Hashes without those of what is referred to: equal for more types.
     #[cold]
-    fn forget_references(&mut self, records: &Records<'_>) {
+    fn forget_references(&mut self, records: &Records<'_>) -> Result<(), BtfError> {
+        let end = offset(records.len());
         for id in 1..records.len() {
             let record = records.get(id);
-            self.seen[id] = Self::name(self.key, record)
-                .unwrap_or_else(|| hash(self.key, record, offset(id), |_| OPEN));
+            let mut outside = None;
+            let hash = hash(self.key, record, offset(id), |kid| {
+                if kid >= end {
+                    outside.get_or_insert(kid);
+                }
+                OPEN
+            });
+            if let Some(id) = outside {
+                return Err(BtfError::NoSuchType { id, end });
+            }
+            self.seen[id] = Self::name(self.key, record).unwrap_or(hash);
         }
+        Ok(())
     }
 
     /// What those see who refer to a type.
