@@ -5,10 +5,10 @@
 use btf::Endian;
 use proptest::prelude::*;
 
-#[path = "bodies/btf_ext.rs"]
-mod btf_ext;
 #[path = "bodies/btf_dump_c.rs"]
 mod btf_dump_c;
+#[path = "bodies/btf_ext.rs"]
+mod btf_ext;
 #[path = "bodies/btf_parse.rs"]
 mod btf_parse;
 #[path = "bodies/core_resolve.rs"]
