@@ -1,36 +1,33 @@
 //! What `btf dump … format c` prints, compiled: it has the sizes and offsets that the BTF says.
 //!
-//! The running kernel's types, and those of every file `*.btf` in the directory `$RBPF_BTF_DIR`.
+//! The running kernel's types, and those of the kernels in `$RBPF_BTF_DIR`.
 //! Needs clang, which has BPF as a target in both byte orders.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use btf::c_dump::{Declarations, Declarator, sorted_ids};
 use btf::{Btf, Kind, Type, TypeId};
 use rbpftool::nouns::btf::source;
+use rbpftool_tests::blobs::{Blobs, VMLINUX};
 use rbpftool_tests::{Output, Suite, ensure_eq, run, run_tool, skip};
 
-const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 const COMPILERS: [&str; 5] = ["clang-19", "clang-20", "clang-18", "clang-17", "clang"];
 
 fn main() -> ExitCode {
     let mut suite = Suite::new("btf_c");
-    match files() {
-        Ok(files) => {
-            for file in files {
-                let name = file
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                suite.add(format!("{name}::layout_is_that_of_the_btf"), move || {
-                    layout(&file)
-                });
+    match Blobs::find() {
+        Ok(blobs) => {
+            blobs.tell_lacking(&mut suite);
+            for blob in blobs.kernels {
+                suite.add(
+                    format!("{}::layout_is_that_of_the_btf", blob.name),
+                    move || layout(&blob.path),
+                );
             }
         }
         Err(e) => suite.add("files", move || Err(e)),
@@ -39,21 +36,6 @@ fn main() -> ExitCode {
         .test("one_type_compiles_alone", one_type)
         .test("split_types_bring_their_base", split)
         .run()
-}
-
-fn files() -> Result<Vec<PathBuf>> {
-    let mut files = vec![PathBuf::from(VMLINUX)];
-    if let Some(dir) = std::env::var_os("RBPF_BTF_DIR") {
-        let entries = std::fs::read_dir(&dir).with_context(|| format!("read {}", dir.display()))?;
-        files.extend(
-            entries
-                .flatten()
-                .map(|e| e.path())
-                .filter(|p| p.extension().is_some_and(|e| e == "btf")),
-        );
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// The bytes of a file of types.

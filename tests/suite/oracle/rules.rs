@@ -71,6 +71,8 @@ enum What {
     Usage(Vec<String>),
     /// Their numbers of 32 bits are extended to 64 with ones.
     SignExtended,
+    /// Theirs have only the name of a struct where ours have its members.
+    UnnamedMembers,
     /// The first declaration is missing in theirs, or comes later.
     LostFirst,
     /// Ours is a valid document or text where theirs is wrong: ours must hold these words.
@@ -216,6 +218,8 @@ impl Rule {
             )
         } else if v.get("sign_extended").is_some() {
             What::SignExtended
+        } else if v.get("unnamed_members").is_some() {
+            What::UnnamedMembers
         } else if v.get("lost_first").is_some() {
             What::LostFirst
         } else if let Some(words) = text("ours_has") {
@@ -316,6 +320,9 @@ impl What {
                 }
             }
             Self::SignExtended => theirs.stdout = shortened(&theirs.out()).into_bytes(),
+            Self::UnnamedMembers => {
+                ours.stdout = without_members(&ours.out(), &theirs.out()).into_bytes();
+            }
             Self::LostFirst => {
                 if let Some(rest) = without_extra(&ours.out(), &theirs.out()) {
                     ours.stdout = rest.into_bytes();
@@ -342,6 +349,32 @@ fn error(form: Form, out: &Output) -> Option<String> {
             flat.strip_prefix("{\"error\":").map(str::to_owned)
         }
     }
+}
+
+/// `ours` with `struct name;` for each struct without a name where that is in `theirs`.
+fn without_members(ours: &str, theirs: &str) -> String {
+    let mut theirs = theirs.split_inclusive('\n');
+    let mut lines = ours.split_inclusive('\n');
+    let mut out = String::new();
+    while let Some(line) = lines.next() {
+        let indent = line.len() - line.trim_start_matches('\t').len();
+        let (tabs, opening) = line.split_at(indent);
+        let name = match (theirs.next(), opening.strip_suffix("{\n")) {
+            (Some(other), Some(keyword)) if indent > 0 && other != line => other
+                .strip_prefix(tabs)
+                .and_then(|other| other.strip_prefix(keyword)?.strip_suffix(";\n"))
+                .filter(|name| !name.contains(|c: char| c != '_' && !c.is_alphanumeric())),
+            _ => None,
+        };
+        let Some(name) = name else {
+            out.push_str(line);
+            continue;
+        };
+        let (word, end) = (opening.trim_end_matches("{\n"), format!("{tabs}}}"));
+        lines.find(|line| line.starts_with(&end));
+        out.push_str(&format!("{tabs}{word}{name};\n"));
+    }
+    out
 }
 
 /// `ours` with the first declaration that is not in its place in `theirs` where it is there: it

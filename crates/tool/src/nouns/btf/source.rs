@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{BtfFd, BtfId, KernelBtf, SysError};
-use btf::Btf;
+use btf::build::Builder;
+use btf::{Btf, BtfError};
 use object::read::ReadCache;
 use object::{Object, ObjectSection, ReadRef};
 
@@ -63,14 +64,41 @@ pub fn load(context: &mut Context<'_, '_>, source: &Source) -> Result<Loaded> {
         Source::Prog(prog) => of_prog(context, prog).map(Loaded::whole),
         Source::Map(map, types) => of_map(context, map, *types),
         Source::File(path) => file(context, path).map(Loaded::whole),
-        Source::Files(_) => {
-            base_option(context)?;
-            Err(Failure::new(
-                "merging several BTF files is not supported by this version of rbpftool",
-            )
-            .with_status(EOPNOTSUPP_STATUS))
-        }
+        Source::Files(paths) => merged(context, paths).map(Loaded::whole),
     }
+}
+
+/// The types of several files on one base, each once.
+fn merged(context: &Context<'_, '_>, paths: &[PathBuf]) -> Result<Btf<'static>> {
+    let base = match base_option(context)? {
+        Some(base) => base,
+        None if paths.iter().any(|path| is_of_kernel(path)) => Arc::new(vmlinux()?),
+        None => {
+            return Err(
+                Failure::new("several BTF files can only be merged on a base BTF")
+                    .with_hint("name the base with -B")
+                    .with_status(EINVAL_STATUS),
+            );
+        }
+    };
+    let mut builder = Builder::split(&base);
+    for path in paths {
+        let types = read(path, Some(Arc::clone(&base)))?;
+        builder.append(&types).map_err(|error| {
+            let shown = Escaped(path.as_os_str().as_bytes());
+            let status = match error {
+                BtfError::BaseMismatch => EOPNOTSUPP_STATUS,
+                _ => EINVAL_STATUS,
+            };
+            Failure::because(format_args!("failed to merge BTF from {shown}"), error)
+                .with_status(status)
+        })?;
+    }
+    let failed =
+        |error: BtfError| Failure::because("failed to merge BTF", error).with_status(EINVAL_STATUS);
+    builder.dedup().map_err(failed)?;
+    let data = builder.finish().map_err(failed)?;
+    parse(data, Some(base)).map_err(failed)
 }
 
 fn of_prog(context: &mut Context<'_, '_>, handle: &ProgHandle) -> Result<Btf<'static>> {
@@ -141,12 +169,17 @@ fn by_id(context: &mut Context<'_, '_>, id: u32) -> Result<Btf<'static>> {
 
 fn file(context: &mut Context<'_, '_>, path: &Path) -> Result<Btf<'static>> {
     let is_vmlinux = path == Path::new(VMLINUX);
-    let is_module = !is_vmlinux && path.as_os_str().as_bytes().starts_with(KERNEL_FILES);
+    let is_module = !is_vmlinux && is_of_kernel(path);
     match base_option(context)? {
         None if is_vmlinux => vmlinux(),
         None if is_module => read(path, Some(Arc::new(vmlinux()?))),
         base => read(path, base),
     }
+}
+
+/// Whether the running kernel shows these types.
+fn is_of_kernel(path: &Path) -> bool {
+    path.as_os_str().as_bytes().starts_with(KERNEL_FILES)
 }
 
 fn vmlinux() -> Result<Btf<'static>> {
@@ -172,7 +205,7 @@ fn base_option(context: &Context<'_, '_>) -> Result<Option<Arc<Btf<'static>>>> {
 fn parse(
     data: Vec<u8>,
     base: Option<Arc<Btf<'static>>>,
-) -> std::result::Result<Btf<'static>, btf::BtfError> {
+) -> std::result::Result<Btf<'static>, BtfError> {
     match base {
         Some(base) => Btf::parse_split(data, base),
         None => Btf::parse(data),
@@ -190,8 +223,7 @@ pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>
         });
         Failure::because(&what, error).with_status(status)
     };
-    let malformed =
-        |error: btf::BtfError| Failure::because(&what, error).with_status(EINVAL_STATUS);
+    let malformed = |error: BtfError| Failure::because(&what, error).with_status(EINVAL_STATUS);
     let sections = match blobs(path).map_err(unreadable)? {
         Blobs::Plain(data) if !is_btf(&data) && !data.is_empty() => {
             return Err(
