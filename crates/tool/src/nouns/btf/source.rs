@@ -29,6 +29,8 @@ const KERNEL_FILES: &[u8] = b"/sys/kernel/btf/";
 /// The section of types in an ELF file, and that of the types it is split from.
 const SECTION: &str = ".BTF";
 const BASE_SECTION: &str = ".BTF.base";
+/// The section of what instructions have to do with types.
+const EXT_SECTION: &str = ".BTF.ext";
 
 /// bpftool's exit statuses: -ENODATA for no types in an ELF file, -EOPNOTSUPP.
 const ENODATA_STATUS: u8 = 195;
@@ -215,16 +217,36 @@ fn parse(
 /// Reads a file: types as the kernel exports them, or an ELF file with a section of them. Types
 /// that an ELF file brings a base for are read on that base.
 pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>> {
+    read_with(path, base, None)
+}
+
+/// Reads the types of an object file, and the bytes of its section `.BTF.ext` if it has one.
+pub fn object(path: &Path) -> Result<(Btf<'static>, Option<Vec<u8>>)> {
+    let mut ext = None;
+    let types = read_with(path, None, Some(&mut ext))?;
+    Ok((types, ext))
+}
+
+/// The status for a file that cannot be read or written.
+pub(in crate::nouns) fn io_status(error: &io::Error) -> u8 {
+    error.raw_os_error().map_or(EINVAL_STATUS, |errno| {
+        (errno & 0xff).to_le_bytes()[0].wrapping_neg()
+    })
+}
+
+fn read_with(
+    path: &Path,
+    base: Option<Arc<Btf<'static>>>,
+    ext: Option<&mut Option<Vec<u8>>>,
+) -> Result<Btf<'static>> {
     let shown = Escaped(path.as_os_str().as_bytes());
     let what = format!("failed to load BTF from {shown}");
     let unreadable = |error: io::Error| {
-        let status = error.raw_os_error().map_or(EINVAL_STATUS, |errno| {
-            (errno & 0xff).to_le_bytes()[0].wrapping_neg()
-        });
+        let status = io_status(&error);
         Failure::because(&what, error).with_status(status)
     };
     let malformed = |error: BtfError| Failure::because(&what, error).with_status(EINVAL_STATUS);
-    let sections = match blobs(path).map_err(unreadable)? {
+    let sections = match blobs(path, ext.is_some()).map_err(unreadable)? {
         Blobs::Plain(data) if !is_btf(&data) && !data.is_empty() => {
             return Err(
                 Failure::new(format_args!("{what}: the file is neither BTF nor ELF"))
@@ -234,6 +256,9 @@ pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>
         Blobs::Plain(data) => return parse(data, base).map_err(malformed),
         Blobs::Elf(sections) => sections,
     };
+    if let Some(ext) = ext {
+        *ext = sections.ext;
+    }
     let Some(types) = sections.types else {
         let failure = Failure::new(format_args!(
             "{what}: the ELF file has no {SECTION} section"
@@ -270,9 +295,11 @@ enum Blobs {
 struct Sections {
     types: Option<Vec<u8>>,
     base: Option<Vec<u8>>,
+    /// Only where it is asked for.
+    ext: Option<Vec<u8>>,
 }
 
-fn blobs(path: &Path) -> io::Result<Blobs> {
+fn blobs(path: &Path, with_ext: bool) -> io::Result<Blobs> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let mut data = Vec::new();
@@ -280,7 +307,7 @@ fn blobs(path: &Path) -> io::Result<Blobs> {
     if is_elf(&data) && metadata.is_file() {
         // a kernel with debugging information is large, and its types are a small part of it
         file.rewind()?;
-        return sections(&ReadCache::new(file)).map(Blobs::Elf);
+        return sections(&ReadCache::new(file), with_ext).map(Blobs::Elf);
     }
     if is_elf(&data) || is_btf(&data) {
         let length = metadata.len().min(LENGTH_MAX).saturating_sub(HEAD);
@@ -289,7 +316,7 @@ fn blobs(path: &Path) -> io::Result<Blobs> {
         file.take(LENGTH_MAX).read_to_end(&mut data)?;
     }
     if is_elf(&data) {
-        return sections(data.as_slice()).map(Blobs::Elf);
+        return sections(data.as_slice(), with_ext).map(Blobs::Elf);
     }
     // what is neither is refused for its first bytes: there is no need to read on
     Ok(Blobs::Plain(data))
@@ -312,7 +339,7 @@ fn is_btf(data: &[u8]) -> bool {
     data.starts_with(b"\x9f\xeb") || data.starts_with(b"\xeb\x9f")
 }
 
-fn sections<'d, R: ?Sized>(data: &'d R) -> io::Result<Sections>
+fn sections<'d, R: ?Sized>(data: &'d R, with_ext: bool) -> io::Result<Sections>
 where
     &'d R: ReadRef<'d>,
 {
@@ -326,6 +353,10 @@ where
     Ok(Sections {
         types: section(SECTION)?,
         base: section(BASE_SECTION)?,
+        ext: match with_ext {
+            true => section(EXT_SECTION)?,
+            false => None,
+        },
     })
 }
 
