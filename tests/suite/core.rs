@@ -22,7 +22,7 @@ use btf::min_btf::MinBtf;
 use btf::{Btf, Endian};
 use interp::{End, Machine};
 use object_file::Object;
-use rbpftool_tests::{Suite, ensure_eq};
+use rbpftool_tests::{Suite, ensure_eq, fixture, run_tool};
 
 /// Programs that end well, by the name of their source.
 const PROGRAMS: [&str; 5] = ["bits", "constants", "fields", "flavours", "types"];
@@ -47,6 +47,9 @@ fn main() -> ExitCode {
                     runs(name, order, target, endian)
                 });
             }
+            suite.add(format!("{name}/{order}/least_by_the_tool"), move || {
+                runs_with_least(name, order, endian)
+            });
             suite.add(format!("{name}/{order}/itself"), move || {
                 stays(name, order, endian)
             });
@@ -136,6 +139,26 @@ fn runs(name: &str, order: &str, target: &str, endian: Endian) -> Result<()> {
     ensure!(small.len() <= types.len(), "not more types than there were");
     let relocated = program.relocate(&small, endian)?;
     ends_well(name, &relocated, relocated.run(&target, endian)?).context("with the least BTF")
+}
+
+/// With the types that `gen min_core_btf` writes.
+fn runs_with_least(name: &str, order: &str, endian: Endian) -> Result<()> {
+    let program = Program::open(name, order)?;
+    let dir = tempfile::tempdir()?;
+    let least = dir.path().join("least.btf");
+    for number in ["1", "2"] {
+        let file = format!("{name}.{number}.{order}.o");
+        let mut words: Vec<std::ffi::OsString> = vec!["gen".into(), "min_core_btf".into()];
+        words.extend([fixture("core").join(&file).into(), least.clone().into()]);
+        words.push(fixture("core").join(format!("{name}.{order}.o")).into());
+        let out = run_tool(words)?;
+        ensure!(out.status == 0 && out.stdout.is_empty(), "{}", out.err());
+        let types = Btf::parse(std::fs::read(&least)?)?;
+        let relocated = program.relocate(&types, endian)?;
+        let end = relocated.run(&Object::open(&file)?, endian)?;
+        ends_well(name, &relocated, end).context(file)?;
+    }
+    Ok(())
 }
 
 fn ends_well(name: &str, relocated: &Relocated, end: End) -> Result<()> {

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use btf::build::Builder;
 use btf::core_reloc::{CoreError, CoreRelo, Fixup, RelocKind, Resize, Resolver, essential_name};
 use btf::min_btf::MinBtf;
 use btf::{Btf, Kind, Type};
@@ -287,4 +288,30 @@ fn a_small_part_of_a_kernel_gives_the_same_answers() {
         fixups.into_iter().map(plain).collect::<Vec<_>>()
     };
     assert_eq!(answers(&small), answers(&base));
+
+/// Read and written: the same bytes; nothing is there twice, and once sorted it stays so.
+#[test]
+fn the_kernel_is_written_as_it_was_read() {
+    let Some(data) = kernel("the_kernel_is_written_as_it_was_read") else {
+        return;
+    };
+    let btf = Btf::parse(&data).unwrap();
+    let mut b = Builder::from_btf(&btf).unwrap();
+    assert!(b.clone().finish().unwrap() == data);
+    b.append(&btf).unwrap();
+    let places = btf
+        .types()
+        .filter(|(_, ty)| matches!(ty.kind(), Kind::Var | Kind::Datasec))
+        .count();
+    b.dedup().unwrap();
+    assert!(b.len() <= btf.ids().len() + places);
+    let once = b.clone().finish().unwrap();
+    assert_eq!(b.dedup().unwrap().removed(), 0);
+    assert!(b.clone().finish().unwrap() == once);
+    b.sort_by_name().unwrap();
+    let sorted = b.clone().finish().unwrap();
+    b.sort_by_name().unwrap();
+    assert!(b.finish().unwrap() == sorted);
+    let sorted = Btf::parse(sorted).unwrap();
+    assert!(sorted.types().map(|(_, ty)| ty.name()).is_sorted());
 }

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 use bpfsys::MapFd;
 use bpfsys::cmd::MapGetNextKey;
-use rbpftool_tests::Private;
 use rbpftool_tests::state::world::World;
+use rbpftool_tests::{Private, fixture};
 
 use crate::compare::Case;
 
@@ -29,7 +29,7 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     cases.extend(progs(world)?);
     cases.extend(maps(world)?);
     cases.extend(links(world)?);
-    cases.extend(btfs(world)?);
+    cases.extend(btfs(world, private)?);
     cases.extend(pins(private)?);
     cases.extend(changes(world, private)?);
     cases.extend(mistakes(world, private)?);
@@ -181,8 +181,14 @@ fn links(world: &World) -> Result<Vec<Case>> {
         .collect()
 }
 
-fn btfs(world: &World) -> Result<Vec<Case>> {
+fn btfs(world: &World, private: &Private) -> Result<Vec<Case>> {
     let id = world.types.fd.info()?.id().context("BTF without id")?;
+    let (base, split) = (fixture("btf/base.btf"), fixture("btf/split.btf"));
+    let (base, split) = (base.display(), split.display());
+    let core = fixture("core/fields");
+    let core = core.display();
+    let least = private.dir().join("least.btf");
+    let least = least.display();
     Ok(vec![
         case(
             "btf show id",
@@ -207,6 +213,27 @@ fn btfs(world: &World) -> Result<Vec<Case>> {
                 format!("btf dump id {id} format c unsorted"),
                 format!("btf dump id {id} root_id 3 format c root_id 5"),
                 format!("btf dump id {id} root_id 4000000000 format c"),
+            ],
+        ),
+        case(
+            "btf dump several files",
+            [
+                format!("-B {base} btf dump file {split} file {split} format raw"),
+                format!("-B {base} btf dump file {split} file {split} file {split} format c"),
+                format!("btf dump file {split} file {split}"),
+                format!("-B {base} btf dump file {split} file {base}/none"),
+            ],
+        ),
+        case(
+            "gen min_core_btf",
+            [
+                format!("gen min_core_btf {core}.1.el.o {least} {core}.el.o"),
+                format!("gen min_core_btf {core}.1.el.o {least} {core}.el.o {core}.el.o"),
+                format!("gen min_core_btf {base} {least} {core}.el.o"),
+                format!("gen min_core_btf {core}.1.el.o {least} {base}"),
+                format!("gen min_core_btf {core}.1.el.o {least} {core}.c"),
+                format!("gen min_core_btf {base}/none {least} {core}.el.o"),
+                format!("gen min_core_btf {core}.1.el.o {base}/none {core}.el.o"),
             ],
         ),
         case(
