@@ -3,8 +3,12 @@
 
 #[path = "kernel_cmds/attach.rs"]
 mod attach;
+#[path = "kernel_cmds/delegate.rs"]
+mod delegate;
 #[path = "kernel_cmds/element.rs"]
 mod element;
+#[path = "kernel_cmds/kinds.rs"]
+mod kinds;
 #[path = "kernel_cmds/link.rs"]
 mod link;
 #[path = "kernel_cmds/map.rs"]
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
     object::add(&mut bench);
     attach::add(&mut bench);
     link::add(&mut bench);
+    kinds::add(&mut bench);
     token::add(&mut bench);
     bench.suite.run()
 }

@@ -288,6 +288,7 @@ fn a_small_part_of_a_kernel_gives_the_same_answers() {
         fixups.into_iter().map(plain).collect::<Vec<_>>()
     };
     assert_eq!(answers(&small), answers(&base));
+}
 
 /// Read and written: the same bytes; nothing is there twice, and once sorted it stays so.
 #[test]

@@ -42,13 +42,6 @@ struct Held {
 }
 
 impl Holders {
-    /// Looks through all processes but this one.
-    #[must_use]
-    pub fn gather(kernel: &Kernel, kind: ObjectKind) -> Self {
-        let search = Search::list(kernel, kind);
-        Self::of_found(kernel, search.run())
-    }
-
     /// Sorts what a search found, all of its parts together.
     #[must_use]
     pub fn of_found(kernel: &Kernel, mut found: Vec<Found>) -> Self {

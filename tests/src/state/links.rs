@@ -1,25 +1,24 @@
 //! Links of every kind that can be made here, on targets of our own.
 
-use std::ffi::CString;
-use std::fs::File;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+mod iter;
+mod net;
+mod ops;
+mod probe;
+mod trace;
+
+use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result};
-use bpfsys::cmd::{
-    IterTargetSpec, LinkCreate, LinkTarget, MapCreate, MapUpdateElem, ProgLoad, RawTracepointOpen,
-};
-use bpfsys::sys::perf_event::{PerfEvent, Target};
-use bpfsys::uapi::enums::CgroupIterOrder;
-use bpfsys::uapi::flags::{MapFlags, NetfilterFlags, UprobeMultiFlags};
-use bpfsys::uapi::perf::{self, PerfEventAttr};
-use bpfsys::{AttachType, LinkFd, MapFd, MapType, ProgFd, ProgType};
-use btf::{Btf, Kind, Type};
+use bpfsys::cmd::RawTracepointOpen;
+use bpfsys::{AttachType, LinkFd, MapFd, ProgFd, ProgType};
+use btf::Btf;
 
-use super::progs::{asm, simple_of, tracing};
+use super::Needs;
+use super::progs::{simple_of, tracing};
 use super::types::Types;
 use crate::Private;
+
+pub use ops::congestion_control;
 
 /// A link with what must live as long as it.
 #[derive(Debug)]
@@ -30,14 +29,14 @@ pub struct Held {
     pub link: LinkFd,
     /// Its program; a `struct_ops` link has none.
     pub prog: Option<ProgFd>,
-    /// Events, directories, maps.
+    /// Events, directories, maps, and what else is in the way of the link's end.
     _with: Vec<OwnedFd>,
 }
 
 impl Held {
-    fn new(label: &'static str, link: LinkFd, prog: ProgFd) -> Self {
+    fn new(link: LinkFd, prog: ProgFd) -> Self {
         Self {
-            label,
+            label: "",
             link,
             prog: Some(prog),
             _with: Vec::new(),
@@ -50,354 +49,149 @@ impl Held {
     }
 }
 
-/// A link, or why there is none: (label, link or error).
+/// What links are made of and attached to.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// Where it happens.
+    pub private: &'a Private,
+    /// The types of the running kernel.
+    pub kernel: &'a Btf<'a>,
+    /// Types of our own.
+    pub types: &'a Types,
+    /// A map whose elements can be walked.
+    pub map: &'a MapFd,
+}
+
+/// How to make a kind of link.
+#[derive(Debug, Clone, Copy)]
+pub struct LinkRecipe {
+    /// The name of its type, and what tells it from others of that type.
+    pub label: &'static str,
+    /// The first kernel that has it, where not every supported one does.
+    pub since: (u16, u16),
+    /// The option that the kernel must be built with, where not every one is.
+    pub config: Option<&'static str>,
+    /// Does it change how the kernel itself runs? That is done to guests only.
+    pub whole_machine: bool,
+    /// Does nothing of what is shown of it differ from what is shown of another?
+    pub alike: bool,
+    make: fn(&Ground<'_>) -> Result<Held>,
+}
+
+const fn link(
+    label: &'static str,
+    since: (u16, u16),
+    make: fn(&Ground<'_>) -> Result<Held>,
+) -> LinkRecipe {
+    LinkRecipe {
+        label,
+        since,
+        config: None,
+        whole_machine: false,
+        alike: false,
+        make,
+    }
+}
+
+impl LinkRecipe {
+    const fn config(self, option: &'static str) -> Self {
+        Self {
+            config: Some(option),
+            ..self
+        }
+    }
+
+    const fn whole_machine(self) -> Self {
+        Self {
+            whole_machine: true,
+            ..self
+        }
+    }
+
+    const fn alike(self) -> Self {
+        Self {
+            alike: true,
+            ..self
+        }
+    }
+
+    /// Makes the link.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, with a [`Needs`] in the chain; a skip where this machine is not ours to
+    /// change.
+    pub fn make(&self, ground: &Ground<'_>) -> Result<Held> {
+        let made = if self.whole_machine && std::env::var_os("RBPF_GUEST").is_none() {
+            Err(crate::skip("is attached to the kernel itself: guests only"))
+        } else {
+            (self.make)(ground)
+        };
+        let label = self.label;
+        made.map(|held| Held { label, ..held })
+            .context(Needs(self.since))
+    }
+}
+
+/// Since ever, as far as this toolkit is concerned.
+const ALWAYS: (u16, u16) = (0, 0);
+
+/// Every kind of link.
+#[must_use]
+pub fn link_recipes() -> Vec<LinkRecipe> {
+    let mut all = vec![
+        link("raw_tracepoint", ALWAYS, |_| raw_tracepoint(0)),
+        link("raw_tracepoint cookie", (6, 10), |_| raw_tracepoint(0x1122)),
+        link("raw_tracepoint with BTF", ALWAYS, |g| tp_btf(g.kernel)),
+    ];
+    all.extend(iter::RECIPES);
+    all.extend(net::RECIPES);
+    all.extend(probe::RECIPES);
+    all.extend(trace::RECIPES);
+    all.extend(ops::RECIPES);
+    all
+}
+
+/// A link, or why there is none: the label of its kind, and the link. Every error has a
+/// [`Needs`] in its chain.
 pub type Attempt = (&'static str, Result<Held>);
 
-/// A tracepoint that hardly ever fires, so that nothing on the machine slows
-/// down while a program is attached to it.
-pub const QUIET_TRACEPOINT: &str = "xdp_exception";
-
-/// One of each kind. What cannot be made is an error of its own.
+/// One of each kind that is shown in a way of its own. What cannot be made is an error of its
+/// own.
 pub fn one_of_each(
     private: &Private,
     kernel: &Btf<'_>,
     types: &Types,
     map: &MapFd,
 ) -> Vec<Attempt> {
-    vec![
-        ("raw_tracepoint", raw_tracepoint()),
-        ("raw_tracepoint with BTF", tp_btf(kernel)),
-        ("cgroup", cgroup(private)),
-        ("iter", iterator(kernel, "task", IterTargetSpec::All)),
-        (
-            "iter map",
-            iterator(kernel, "bpf_map_elem", IterTargetSpec::Map(map)),
-        ),
-        ("iter task", {
-            let pid = std::process::id();
-            iterator(
-                kernel,
-                "task_file",
-                IterTargetSpec::Task {
-                    tid: 0,
-                    pid,
-                    pid_fd: None,
-                },
-            )
-        }),
-        ("iter cgroup", iter_cgroup(private, kernel)),
-        ("netns", netns()),
-        ("xdp", xdp()),
-        ("tcx", tcx()),
-        ("netfilter", netfilter()),
-        ("sockmap", sockmap()),
-        ("perf_event tracepoint", tracepoint(private)),
-        ("perf_event uprobe", uprobe()),
-        ("perf_event event", software_event()),
-        ("uprobe_multi", uprobe_multi()),
-        ("struct_ops", struct_ops(kernel, types)),
-    ]
+    let ground = Ground {
+        private,
+        kernel,
+        types,
+        map,
+    };
+    link_recipes()
+        .iter()
+        .filter(|recipe| !recipe.alike)
+        .map(|recipe| (recipe.label, recipe.make(&ground)))
+        .collect()
 }
 
-fn raw_tracepoint() -> Result<Held> {
+/// A tracepoint that hardly ever fires, so that nothing on the machine slows
+/// down while a program is attached to it.
+pub const QUIET_TRACEPOINT: &str = "xdp_exception";
+
+fn raw_tracepoint(cookie: u64) -> Result<Held> {
     let prog = simple_of(ProgType::RAW_TRACEPOINT)?;
     let link = RawTracepointOpen::new(Some(QUIET_TRACEPOINT), &prog)
-        .cookie(0x1122)
+        .cookie(cookie)
         .run()?;
-    Ok(Held::new("raw_tracepoint", link, prog))
+    Ok(Held::new(link, prog))
 }
 
 fn tp_btf(kernel: &Btf<'_>) -> Result<Held> {
     let target = format!("btf_trace_{QUIET_TRACEPOINT}");
     let prog = tracing(kernel, "l_tp_btf", AttachType::TRACE_RAW_TP, &target)?;
     let link = RawTracepointOpen::new(None, &prog).run()?;
-    Ok(Held::new("raw_tracepoint with BTF", link, prog))
-}
-
-fn cgroup(private: &Private) -> Result<Held> {
-    let dir = File::open(private.cgroup()?).context("open our cgroup")?;
-    let prog = simple_of(ProgType::CGROUP_SKB)?;
-    let target = LinkTarget::Cgroup {
-        cgroup: dir.as_fd(),
-        attach_type: AttachType::CGROUP_INET_EGRESS,
-        anchor: None,
-        expected_revision: 0,
-    };
-    let link = LinkCreate::new(&prog, target).run()?;
-    Ok(Held::new("cgroup", link, prog))
-}
-
-fn iterator(kernel: &Btf<'_>, target: &str, spec: IterTargetSpec<'_>) -> Result<Held> {
-    let prog = tracing(
-        kernel,
-        "l_iter",
-        AttachType::TRACE_ITER,
-        &format!("bpf_iter_{target}"),
-    )?;
-    let link = LinkCreate::new(&prog, LinkTarget::Iter(spec)).run()?;
-    Ok(Held::new("iter", link, prog))
-}
-
-fn iter_cgroup(private: &Private, kernel: &Btf<'_>) -> Result<Held> {
-    let dir = File::open(private.cgroup()?).context("open our cgroup")?;
-    let spec = IterTargetSpec::Cgroup {
-        cgroup: Some(dir.as_fd()),
-        order: CgroupIterOrder::SELF_ONLY,
-    };
-    iterator(kernel, "cgroup", spec)
-}
-
-fn netns() -> Result<Held> {
-    let ns = File::open("/proc/thread-self/ns/net").context("open our network namespace")?;
-    let prog = simple_of(ProgType::SK_LOOKUP)?;
-    let target = LinkTarget::Netns {
-        netns: ns.as_fd(),
-        attach_type: AttachType::SK_LOOKUP,
-    };
-    let link = LinkCreate::new(&prog, target).run()?;
-    Ok(Held::new("netns", link, prog))
-}
-
-/// The loopback of our own namespace.
-const LOOPBACK: u32 = 1;
-/// `XDP_FLAGS_SKB_MODE`
-const XDP_GENERIC: u32 = 2;
-
-fn xdp() -> Result<Held> {
-    let prog = simple_of(ProgType::XDP)?;
-    let target = LinkTarget::Xdp {
-        ifindex: LOOPBACK,
-        flags: XDP_GENERIC,
-    };
-    let link = LinkCreate::new(&prog, target).run()?;
-    Ok(Held::new("xdp", link, prog))
-}
-
-fn tcx() -> Result<Held> {
-    let prog = simple_of(ProgType::SCHED_CLS)?;
-    let target = LinkTarget::Tcx {
-        ifindex: LOOPBACK,
-        attach_type: AttachType::TCX_INGRESS,
-        anchor: None,
-        expected_revision: 0,
-    };
-    let link = LinkCreate::new(&prog, target).run()?;
-    Ok(Held::new("tcx", link, prog))
-}
-
-fn netfilter() -> Result<Held> {
-    let prog = simple_of(ProgType::NETFILTER)?;
-    // IPv4, input.
-    let target = LinkTarget::Netfilter {
-        pf: 2,
-        hooknum: 1,
-        priority: -128,
-        flags: NetfilterFlags::empty(),
-    };
-    let link = LinkCreate::new(&prog, target).run()?;
-    Ok(Held::new("netfilter", link, prog))
-}
-
-fn sockmap() -> Result<Held> {
-    let map = MapCreate::new(MapType::SOCKMAP, 4, 4, 4)
-        .name("l_sockmap")
-        .run()?;
-    let prog = simple_of(ProgType::SK_SKB)?;
-    let target = LinkTarget::Sockmap {
-        map: &map,
-        attach_type: AttachType::SK_SKB_VERDICT,
-    };
-    let link = LinkCreate::new(&prog, target).run()?;
-    Ok(Held::new("sockmap", link, prog).with(map))
-}
-
-/// This process, on any CPU.
-const SELF: Target = Target { pid: 0, cpu: -1 };
-
-fn on_event(
-    label: &'static str,
-    event: PerfEvent,
-    prog_type: ProgType,
-    cookie: u64,
-) -> Result<Held> {
-    let prog = simple_of(prog_type)?;
-    let target = LinkTarget::PerfEvent {
-        event: event.as_fd(),
-        cookie,
-    };
-    let link = LinkCreate::new(&prog, target).run()?;
-    Ok(Held::new(label, link, prog).with(event))
-}
-
-fn tracepoint(private: &Private) -> Result<Held> {
-    let path = private
-        .tracefs()
-        .join("events/xdp")
-        .join(QUIET_TRACEPOINT)
-        .join("id");
-    let id: u64 = std::fs::read_to_string(&path)
-        .with_context(|| format!("read {}", path.display()))?
-        .trim()
-        .parse()
-        .context("a tracepoint's id")?;
-    let attr = PerfEventAttr::new(perf::TYPE_TRACEPOINT, id);
-    let event = PerfEvent::open(attr, SELF)?;
-    on_event("perf_event tracepoint", event, ProgType::TRACEPOINT, 0x77)
-}
-
-fn software_event() -> Result<Held> {
-    let mut attr = PerfEventAttr::new(perf::TYPE_SOFTWARE, perf::SW_CPU_CLOCK);
-    attr.sample_period = 1 << 40;
-    let event = PerfEvent::open(attr, SELF)?;
-    on_event("perf_event event", event, ProgType::PERF_EVENT, 0)
-}
-
-/// This executable and the offset of its entry point in the file: code that
-/// has run when any test does, and will not again.
-fn entry_point() -> Result<(PathBuf, u64)> {
-    let path = std::env::current_exe().context("find this executable")?;
-    let bytes = std::fs::read(&path).context("read this executable")?;
-    let word = |at: usize| -> Result<u64> {
-        let b = bytes
-            .get(at..)
-            .and_then(|b| b.first_chunk::<8>())
-            .context("a cut ELF file")?;
-        Ok(u64::from_ne_bytes(*b))
-    };
-    let (entry, headers) = (word(0x18)?, usize::try_from(word(0x20)?)?);
-    let count = usize::try_from(word(0x38)? & 0xffff)?;
-    for n in 0..count {
-        let at = headers + n * 56;
-        // PT_LOAD
-        if word(at)? & 0xffff_ffff == 1 {
-            let (offset, start, len) = (word(at + 8)?, word(at + 16)?, word(at + 32)?);
-            if (start..start + len).contains(&entry) {
-                return Ok((path, entry - start + offset));
-            }
-        }
-    }
-    anyhow::bail!("the entry point of this executable is in no segment")
-}
-
-fn uprobe() -> Result<Held> {
-    let (path, offset) = entry_point()?;
-    let kind: u32 = std::fs::read_to_string("/sys/bus/event_source/devices/uprobe/type")
-        .context("the kernel has no uprobe events")?
-        .trim()
-        .parse()
-        .context("an event type")?;
-    let path = CString::new(path.as_os_str().as_bytes()).context("a path")?;
-    let event = PerfEvent::open_probe(PerfEventAttr::new(kind, 0), Some(&path), offset, SELF)?;
-    on_event("perf_event uprobe", event, ProgType::KPROBE, 0xabcd)
-}
-
-fn uprobe_multi() -> Result<Held> {
-    let (path, offset) = entry_point()?;
-    let insns = asm("r0 = 0\nexit")?;
-    let prog = ProgLoad::new(ProgType::KPROBE, &insns)
-        .license("GPL")
-        .name("l_uprobes")
-        .expected_attach_type(AttachType::TRACE_UPROBE_MULTI)
-        .run()?;
-    let target = LinkTarget::UprobeMulti {
-        path: &path,
-        offsets: &[offset],
-        ref_ctr_offsets: &[],
-        cookies: &[0x55],
-        flags: UprobeMultiFlags::empty(),
-        pid: std::process::id(),
-        session: false,
-    };
-    let link = LinkCreate::new(&prog, target).run()?;
-    Ok(Held::new("uprobe_multi", link, prog))
-}
-
-/// A congestion control of ours, registered by a link; no socket chooses it.
-fn struct_ops(kernel: &Btf<'_>, types: &Types) -> Result<Held> {
-    // the names of congestion controls are shared by the whole machine
-    let name = format!("rbpf_cc_{}", std::process::id());
-    let (map, progs) = congestion_control(kernel, types, &name)?;
-    let link = LinkCreate::struct_ops(&map).run()?;
-    let mut held = Held {
-        label: "struct_ops",
-        link,
-        prog: None,
-        _with: vec![map.into()],
-    };
-    for prog in progs {
-        held = held.with(prog);
-    }
-    Ok(held)
-}
-
-/// A filled `struct_ops` map of TCP congestion control, and its programs.
-///
-/// It is of the kind that a link registers: one that is registered by being
-/// filled would outlive every descriptor of it.
-///
-/// # Errors
-///
-/// If the kernel's BTF lacks the type, or the kernel refuses any part.
-pub fn congestion_control(
-    kernel: &Btf<'_>,
-    types: &Types,
-    name: &str,
-) -> Result<(MapFd, Vec<ProgFd>)> {
-    let find = |name: &str| {
-        kernel
-            .find_by_name_kind(name.as_bytes(), Kind::Struct)
-            .with_context(|| format!("the kernel's BTF has no struct {name}"))
-    };
-    let ops = find("tcp_congestion_ops")?;
-    let value_type = find("bpf_struct_ops_tcp_congestion_ops")?;
-    let size = u32::try_from(kernel.size_of(value_type)?).context("a size")?;
-    let member = |of, name: &str| -> Result<(usize, u32)> {
-        let (_, ty) = kernel.resolve(of)?;
-        let Type::Struct(s) = ty else {
-            anyhow::bail!("not a struct")
-        };
-        let (index, m) = s
-            .members()
-            .enumerate()
-            .find(|(_, m)| m.name.or_empty() == name.as_bytes())
-            .with_context(|| format!("no member {name}"))?;
-        Ok((usize::try_from(m.bit_offset / 8)?, u32::try_from(index)?))
-    };
-    let (data, _) = member(value_type, "data")?;
-    let mut value = vec![0; usize::try_from(size)?];
-    let mut put = |at: usize, bytes: &[u8]| -> Result<()> {
-        value
-            .get_mut(at..at + bytes.len())
-            .context("a member beyond its struct")?
-            .copy_from_slice(bytes);
-        Ok(())
-    };
-    let mut progs = Vec::new();
-    for (func, ret) in [("ssthresh", 2), ("cong_avoid", 0), ("undo_cwnd", 2)] {
-        let (at, index) = member(ops, func)?;
-        let insns = asm(&format!("r0 = {ret}\nexit"))?;
-        let prog = ProgLoad::new(ProgType::STRUCT_OPS, &insns)
-            .license("GPL")
-            .name(func)
-            .attach_btf_id(ops.get())
-            .expected_attach_type(AttachType(index))
-            .run()
-            .with_context(|| format!("load {func}"))?;
-        put(data + at, &i64::from(prog.as_raw_fd()).to_ne_bytes())?;
-        progs.push(prog);
-    }
-    let (at, _) = member(ops, "name")?;
-    put(data + at, name.as_bytes())?;
-    let map = MapCreate::new(MapType::STRUCT_OPS, 4, size, 1)
-        .name("test_cc")
-        .flags(MapFlags::LINK)
-        // No type of it is used, but the kernel insists on some BTF.
-        .btf(&types.fd, 0, 0)
-        .vmlinux_value_type(value_type.get(), None)
-        .run()
-        .context("make a struct_ops map")?;
-    MapUpdateElem::new(&map, &0_u32.to_ne_bytes(), &value)
-        .run()
-        .context("fill a struct_ops map")?;
-    Ok((map, progs))
+    Ok(Held::new(link, prog))
 }

@@ -66,8 +66,10 @@ pub fn recipes() -> Vec<Recipe> {
         recipe(MapType::PERCPU_ARRAY, 4, 4, 3, Slots),
         recipe(MapType::STACK_TRACE, 4, 80, 16, Other),
         recipe(MapType::CGROUP_ARRAY, 4, 4, 2, Objects),
-        recipe(MapType::LRU_HASH, 20, 4, 16, Bytes),
-        recipe(MapType::LRU_PERCPU_HASH, 4, 8, 16, Bytes),
+        // Each CPU takes 128 free elements at a time: with fewer for all, one
+        // is evicted as soon as a second CPU writes.
+        recipe(MapType::LRU_HASH, 20, 4, 1024, Bytes),
+        recipe(MapType::LRU_PERCPU_HASH, 4, 8, 1024, Bytes),
         Recipe {
             flags: MapFlags::NO_PREALLOC,
             ..recipe(MapType::LPM_TRIE, 8, 4, 16, Bytes)
@@ -108,7 +110,8 @@ pub fn recipes() -> Vec<Recipe> {
             flags: MapFlags::MMAPABLE,
             ..recipe(MapType::ARENA, 0, 0, 2, Other)
         },
-        recipe(MapType::INSN_ARRAY, 4, 16, 2, Other),
+        // Read by system calls, but only an instruction's place may be written.
+        recipe(MapType::INSN_ARRAY, 4, 16, 2, Objects),
         Recipe {
             flags: MapFlags::NO_PREALLOC,
             ..recipe(MapType::RHASH, 4, 8, 16, Bytes)
@@ -136,6 +139,13 @@ impl Recipe {
     pub fn too_new(&self) -> Result<Option<KernelVersion>> {
         let since = self.map_type.since().context("a type of no version")?;
         Ok((since > KernelVersion::running()?).then_some(since))
+    }
+
+    /// What an error of [`Recipe::make`] may be put down to.
+    #[must_use]
+    pub fn needs(&self) -> super::Needs {
+        let since = self.map_type.since();
+        super::Needs(since.map_or((0, 0), |v| (v.major, v.minor)))
     }
 
     /// Makes the map; `name` has at most 15 characters.

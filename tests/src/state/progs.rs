@@ -54,6 +54,8 @@ pub struct Simple {
     pub ret: i32,
     /// Can it be run on 64 bytes of packet?
     pub runs_on_data: bool,
+    /// The first kernel that has it, where not every supported one does.
+    pub since: (u16, u16),
 }
 
 const fn simple(name: &'static str, prog_type: ProgType, ret: i32) -> Simple {
@@ -64,6 +66,7 @@ const fn simple(name: &'static str, prog_type: ProgType, ret: i32) -> Simple {
         flags: ProgLoadFlags::empty(),
         ret,
         runs_on_data: false,
+        since: (0, 0),
     }
 }
 
@@ -112,10 +115,14 @@ pub fn simples() -> Vec<Simple> {
         ),
         Simple {
             flags: ProgLoadFlags::SLEEPABLE,
+            since: (5, 14),
             ..simple("t_syscall", ProgType::SYSCALL, 0)
         },
         at(
-            simple("t_netfilter", ProgType::NETFILTER, 1),
+            Simple {
+                since: (6, 4),
+                ..simple("t_netfilter", ProgType::NETFILTER, 1)
+            },
             AttachType::NETFILTER,
         ),
     ]
@@ -230,7 +237,7 @@ pub fn tracing(
     };
     let id = kernel
         .find_by_name_kind(target.as_bytes(), kind)
-        .with_context(|| format!("the kernel's BTF has no {target}"))?;
+        .ok_or_else(|| super::Lacking(target.to_owned()))?;
     let insns = asm("r0 = 0\nexit")?;
     ProgLoad::new(ProgType::TRACING, &insns)
         .license("GPL")

@@ -1,6 +1,6 @@
 //! The BTF that test maps and programs are described with.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bpfsys::BtfFd;
 use bpfsys::cmd::BtfLoad;
 
@@ -21,15 +21,50 @@ pub struct Types {
     pub pair: u32,
     /// `struct everything`, [`EVERYTHING`] bytes.
     pub everything: u32,
-    /// `struct measured`, 16 bytes, with floating-point members.
-    pub measured: u32,
+    /// `struct measured`, 16 bytes, with floating-point members; `None` where the kernel
+    /// does not know them.
+    pub measured: Option<u32>,
     /// The sections of variables.
     pub sections: Sections,
     /// The functions.
     pub funcs: Funcs,
     /// Where in the strings `file`, `line one` and `line two` are.
     pub lines: [u32; 3],
+    /// Kinds of types that this kernel refused: which, and its answer.
+    pub lacking: Vec<(&'static str, String)>,
 }
+
+/// Kinds of types that not every supported kernel knows.
+#[derive(Debug, Clone, Copy)]
+struct Kinds {
+    float: bool,
+    enum64: bool,
+}
+
+/// Fewer and fewer kinds, and the kind that is missing from each for the first time.
+const RETREAT: [(Kinds, &str); 3] = [
+    (
+        Kinds {
+            float: true,
+            enum64: true,
+        },
+        "",
+    ),
+    (
+        Kinds {
+            float: true,
+            enum64: false,
+        },
+        "BTF kind ENUM64 (Linux 6.0)",
+    ),
+    (
+        Kinds {
+            float: false,
+            enum64: false,
+        },
+        "BTF kind FLOAT (Linux 5.13)",
+    ),
+];
 
 /// Sections of global variables.
 #[derive(Debug)]
@@ -55,12 +90,30 @@ pub struct Funcs {
 pub const EVERYTHING: u32 = 88;
 
 impl Types {
-    /// Forges and loads it.
+    /// Forges and loads it, with as many kinds of types as the kernel takes.
     ///
     /// # Errors
     ///
-    /// The verifier's log, if the kernel refuses it.
+    /// The verifier's log, if the kernel refuses even the kinds that all kernels have.
     pub fn load() -> Result<Self> {
+        let mut answer = None;
+        let mut lacking = Vec::new();
+        for (kinds, without) in RETREAT {
+            if let Some(answer) = answer.take() {
+                lacking.push((without, answer));
+            }
+            match Self::of(kinds) {
+                Ok(types) => return Ok(Self { lacking, ..types }),
+                Err(e) => answer = Some(format!("{e:#}")),
+            }
+        }
+        anyhow::bail!(
+            "load BTF of the oldest kinds: {}",
+            answer.unwrap_or_default()
+        )
+    }
+
+    fn of(kinds: Kinds) -> Result<Self> {
         let mut f = BtfForge::new();
         let int = f.int("int", 4, INT_SIGNED);
         let unsigned = f.int("unsigned int", 4, 0);
@@ -78,7 +131,11 @@ impl Types {
             false,
             &[("RED", 0), ("GREEN", 1), ("BLUE", 0xffff_fff0)],
         );
-        let big = f.enumeration64("big", true, &[("SMALL", 1), ("LARGE", 1 << 40)]);
+        let big = if kinds.enum64 {
+            f.enumeration64("big", true, &[("SMALL", 1), ("LARGE", 1 << 40)])
+        } else {
+            u64
+        };
         let pair = f.structure("pair", 8, &[("a", int, 0, 0), ("b", unsigned, 32, 0)]);
         let inner = f.union("", 4, &[("as_int", int, 0, 0), ("as_short", short, 0, 0)]);
         let pointer = f.ptr(pair);
@@ -107,17 +164,19 @@ impl Types {
                 ("big", big, 640, 0),
             ],
         );
-        let float = f.float("float", 4);
-        let double = f.float("double", 8);
-        let measured = f.structure(
-            "measured",
-            16,
-            &[
-                ("before", int, 0, 0),
-                ("f", float, 32, 0),
-                ("d", double, 64, 0),
-            ],
-        );
+        let measured = kinds.float.then(|| {
+            let float = f.float("float", 4);
+            let double = f.float("double", 8);
+            f.structure(
+                "measured",
+                16,
+                &[
+                    ("before", int, 0, 0),
+                    ("f", float, 32, 0),
+                    ("d", double, 64, 0),
+                ],
+            )
+        });
 
         let counter = f.var("counter", u64, 1);
         let shared = f.var("shared", pair, 0);
@@ -146,7 +205,7 @@ impl Types {
         ];
 
         let bytes = f.bytes();
-        let fd = BtfLoad::new(&bytes).run()?;
+        let fd = BtfLoad::new(&bytes).run().context("load BTF")?;
         Ok(Self {
             fd,
             bytes,
@@ -158,6 +217,7 @@ impl Types {
             sections: Sections { data, rodata, bss },
             funcs: Funcs { entry, helper },
             lines,
+            lacking: Vec::new(),
         })
     }
 }

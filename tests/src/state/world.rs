@@ -8,6 +8,7 @@ use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{MapFd, MapType, ProgFd};
 use btf::Btf;
 
+use super::Needs;
 use super::links::{self, Held};
 use super::maps::{Content, Recipe, recipes};
 use super::progs::{described, returning, simples, with_globals};
@@ -43,21 +44,27 @@ impl World {
     ///
     /// # Errors
     ///
-    /// If something fails that every supported kernel has; the rest is in
-    /// [`World::lacking`].
+    /// If not even described maps and programs can be made, or nothing can be pinned; single
+    /// kinds that cannot are in [`World::lacking`].
     pub fn make(private: &Private) -> Result<Self> {
-        let types = Types::load().context("load the BTF")?;
+        let types = Types::load()?;
+        let lacking = types
+            .lacking
+            .iter()
+            .map(|(what, why)| ((*what).to_owned(), why.clone()))
+            .collect();
         let mut world = Self {
             types,
             maps: Vec::new(),
             progs: Vec::new(),
             links: Vec::new(),
-            lacking: Vec::new(),
+            lacking,
         };
         world.plain_maps();
-        world.typed_maps()?;
-        world.programs()?;
-        world.nested_maps()?;
+        world.typed_maps();
+        world.sections();
+        world.programs();
+        world.nested_maps();
         world.links(private);
         world.pins(private)?;
         Ok(world)
@@ -67,28 +74,37 @@ impl World {
         self.lacking.push((label.to_owned(), format!("{error:#}")));
     }
 
-    fn add_map(&mut self, label: impl Into<String>, fd: MapFd) {
-        self.maps.push(Named {
-            label: label.into(),
-            fd,
-        });
+    /// Keeps a map, or the reason why there is none.
+    fn map_or_why(&mut self, label: &str, made: Result<MapFd>) {
+        match made {
+            Ok(fd) => self.maps.push(Named {
+                label: label.to_owned(),
+                fd,
+            }),
+            Err(e) => self.lacks(label, &e),
+        }
+    }
+
+    /// Keeps a program, or the reason why there is none.
+    fn prog_or_why(&mut self, label: &str, made: Result<ProgFd>) {
+        match made {
+            Ok(fd) => self.progs.push(Named {
+                label: label.to_owned(),
+                fd,
+            }),
+            Err(e) => self.lacks(label, &e),
+        }
     }
 
     /// One of each type, filled where that is possible, without BTF.
     fn plain_maps(&mut self) {
         for recipe in recipes() {
-            let label = format!("plain {}", recipe.map_type);
-            match filled(&recipe, &self.types) {
-                Ok(map) => self.add_map(label, map),
-                Err(e) => self.lacks(&label, &e),
-            }
+            let made = filled(&recipe, &self.types).context(recipe.needs());
+            self.map_or_why(&format!("plain {}", recipe.map_type), made);
         }
     }
 
-    fn typed_maps(&mut self) -> Result<()> {
-        let t = &self.types;
-        let size = super::types::EVERYTHING;
-        let mut made = Vec::new();
+    fn typed_maps(&mut self) {
         for (label, map_type, flags) in [
             ("typed hash", MapType::HASH, MapFlags::NO_PREALLOC),
             ("typed array", MapType::ARRAY, MapFlags::empty()),
@@ -104,62 +120,32 @@ impl World {
             ),
             ("typed LRU hash", MapType::LRU_HASH, MapFlags::empty()),
         ] {
-            let map = MapCreate::new(map_type, 4, size, 3)
-                .name("typed")
-                .flags(flags)
-                .btf(&t.fd, t.int, t.everything)
-                .run()
-                .with_context(|| format!("make a {label}"))?;
-            let copies = map.shape()?.value_buf_len / usize::try_from(size)?;
-            for n in 0..3_u8 {
-                let value: Vec<u8> = (0..copies)
-                    .flat_map(|cpu| everything(n ^ cpu.to_le_bytes()[0]))
-                    .collect();
-                MapUpdateElem::new(&map, &u32::from(n).to_ne_bytes(), &value).run()?;
-            }
-            made.push((label, map));
+            let made = of_everything(&self.types, map_type, flags);
+            self.map_or_why(label, made);
         }
-        let pair = MapCreate::new(MapType::HASH, 8, 8, 2)
-            .name("pair_to_pair")
-            .btf(&t.fd, t.pair, t.pair)
-            .run()?;
-        MapUpdateElem::new(&pair, &[1, 0, 0, 0, 2, 0, 0, 0], &[255; 8]).run()?;
-        made.push(("typed hash, struct key", pair));
-        let measured = MapCreate::new(MapType::ARRAY, 4, 16, 1)
-            .name("measured")
-            .btf(&t.fd, t.int, t.measured)
-            .run()?;
-        let mut value = 7_i32.to_ne_bytes().to_vec();
-        value.extend_from_slice(&1.5_f32.to_ne_bytes());
-        value.extend_from_slice(&(-0.25_f64).to_ne_bytes());
-        MapUpdateElem::new(&measured, &[0; 4], &value).run()?;
-        made.push(("typed array, floats", measured));
+        let made = of_pairs(&self.types);
+        self.map_or_why("typed hash, struct key", made);
+        if let Some(measured) = self.types.measured {
+            let made = of_floats(&self.types, measured);
+            self.map_or_why("typed array, floats", made);
+        }
+    }
+
+    fn sections(&mut self) {
+        let t = &self.types.sections;
         for (name, section, value, flags) in [
-            (".data", t.sections.data, &[9; 16][..], MapFlags::MMAPABLE),
+            (".data", t.data, &[9; 16][..], MapFlags::MMAPABLE),
             (
                 ".rodata",
-                t.sections.rodata,
+                t.rodata,
                 b"\x05\0\0\0\x2a\0\0\0nobody\0\0",
                 MapFlags::RDONLY_PROG,
             ),
-            (".bss", t.sections.bss, &[0; 8][..], MapFlags::MMAPABLE),
+            (".bss", t.bss, &[0; 8][..], MapFlags::MMAPABLE),
         ] {
-            let map = MapCreate::new(MapType::ARRAY, 4, u32::try_from(value.len())?, 1)
-                .name(&format!("demo{name}"))
-                .flags(flags)
-                .btf(&t.fd, 0, section)
-                .run()
-                .with_context(|| format!("make {name}"))?;
-            MapUpdateElem::new(&map, &[0; 4], value).run()?;
-            if name == ".rodata" {
-                MapFreeze::new(&map).run()?;
-            }
-            made.push((name, map));
+            let made = variables(&self.types, name, section, value, flags);
+            self.map_or_why(name, made);
         }
-        for (label, map) in made {
-            self.add_map(label, map);
-        }
-        Ok(())
     }
 
     fn map(&self, label: &str) -> Result<&MapFd> {
@@ -170,60 +156,55 @@ impl World {
             .with_context(|| format!("there is no {label}"))
     }
 
-    fn programs(&mut self) -> Result<()> {
+    fn programs(&mut self) {
         for kind in simples() {
-            match returning(&kind, kind.ret) {
-                Ok(fd) => self.progs.push(Named {
-                    label: kind.name.to_owned(),
-                    fd,
-                }),
-                Err(e) => self.lacks(kind.name, &e),
-            }
+            let made = returning(&kind, kind.ret).context(Needs(kind.since));
+            self.prog_or_why(kind.name, made);
         }
-        let counted = self.map("plain array")?;
-        let full = described(&self.types, counted)?;
-        ProgBindMap::new(&full, self.map(".rodata")?)
-            .run()
-            .context("bind metadata")?;
-        let globals = with_globals(&[self.map(".data")?, self.map(".rodata")?])?;
-        let twin = described(&self.types, counted)?;
-        self.progs.push(Named {
-            label: "described".to_owned(),
-            fd: full,
+        let full = self.described().and_then(|full| {
+            ProgBindMap::new(&full, self.map(".rodata")?)
+                .run()
+                .context("bind metadata")?;
+            Ok(full)
         });
-        self.progs.push(Named {
-            label: "described twin".to_owned(),
-            fd: twin,
-        });
-        self.progs.push(Named {
-            label: "with globals".to_owned(),
-            fd: globals,
-        });
-        Ok(())
+        self.prog_or_why("described", full);
+        let twin = self.described();
+        self.prog_or_why("described twin", twin);
+        let globals = self
+            .map(".data")
+            .and_then(|data| with_globals(&[data, self.map(".rodata")?]));
+        self.prog_or_why("with globals", globals);
+    }
+
+    fn described(&self) -> Result<ProgFd> {
+        described(&self.types, self.map("plain array")?)
     }
 
     /// Maps of programs and of maps get something in them.
-    fn nested_maps(&mut self) -> Result<()> {
-        let inner = MapCreate::new(MapType::HASH, 4, 8, 16)
-            .name("inner")
-            .run()?;
-        let put = |map: &MapFd, key: u32, fd: i32| {
-            MapUpdateElem::new(map, &key.to_ne_bytes(), &fd.to_ne_bytes()).run()
-        };
-        for (outer, key) in [("plain array_of_maps", 1), ("plain hash_of_maps", 7)] {
-            put(self.map(outer)?, key, inner.as_raw_fd())
-                .with_context(|| format!("fill {outer}"))?;
+    fn nested_maps(&mut self) {
+        let inner = MapCreate::new(MapType::HASH, 4, 8, 16).name("inner").run();
+        self.map_or_why("inner", inner.map_err(Into::into));
+        let socket = self.progs.iter().find(|p| p.label == "t_socket");
+        let inner = self.map("inner").map(std::os::fd::AsRawFd::as_raw_fd);
+        let socket = socket.map(|p| p.fd.as_raw_fd()).context("no program");
+        let mut refused = Vec::new();
+        for (outer, key, inside) in [
+            ("plain array_of_maps", 1_u32, &inner),
+            ("plain hash_of_maps", 7, &inner),
+            ("plain prog_array", 2, &socket),
+            ("plain devmap", 0, &Ok(1)),
+            ("plain devmap_hash", 5, &Ok(1)),
+        ] {
+            let filled = self.map(outer).and_then(|map| {
+                let fd = inside.as_ref().map_err(|e| anyhow::anyhow!("{e:#}"))?;
+                MapUpdateElem::new(map, &key.to_ne_bytes(), &fd.to_ne_bytes()).run()?;
+                Ok(())
+            });
+            if let Err(e) = filled {
+                refused.push((format!("content of {outer}"), format!("{e:#}")));
+            }
         }
-        let socket = self
-            .progs
-            .iter()
-            .find(|p| p.label == "t_socket")
-            .context("no program")?;
-        put(self.map("plain prog_array")?, 2, socket.fd.as_raw_fd()).context("fill prog_array")?;
-        put(self.map("plain devmap")?, 0, 1).context("fill devmap")?;
-        put(self.map("plain devmap_hash")?, 5, 1).context("fill devmap_hash")?;
-        self.add_map("inner", inner);
-        Ok(())
+        self.lacking.extend(refused);
     }
 
     fn links(&mut self, private: &Private) {
@@ -236,20 +217,17 @@ impl World {
             Ok(map) => links::one_of_each(private, &kernel, &self.types, map),
             Err(e) => return self.lacks("links", &e),
         };
-        for (label, attempt) in attempts {
-            match attempt {
+        for (label, made) in attempts {
+            match made {
                 Ok(held) => self.links.push(held),
                 Err(e) => self.lacks(&format!("link {label}"), &e),
             }
         }
         match links::congestion_control(&kernel, &self.types, "rbpf_test_map") {
             Ok((map, progs)) => {
-                self.add_map("struct_ops", map);
+                self.map_or_why("struct_ops", Ok(map));
                 for fd in progs {
-                    self.progs.push(Named {
-                        label: "struct_ops".to_owned(),
-                        fd,
-                    });
+                    self.prog_or_why("struct_ops", Ok(fd));
                 }
             }
             Err(e) => self.lacks("struct_ops map", &e),
@@ -311,6 +289,65 @@ fn filled(recipe: &Recipe, types: &Types) -> Result<MapFd> {
     match recipe.content {
         Content::Bytes | Content::Slots | Content::Queue => recipe.fill(&map, 3)?,
         Content::Objects | Content::Other => {}
+    }
+    Ok(map)
+}
+
+/// A map of `struct everything`, with three elements.
+fn of_everything(types: &Types, map_type: MapType, flags: MapFlags) -> Result<MapFd> {
+    let size = super::types::EVERYTHING;
+    let map = MapCreate::new(map_type, 4, size, 3)
+        .name("typed")
+        .flags(flags)
+        .btf(&types.fd, types.int, types.everything)
+        .run()?;
+    let copies = map.shape()?.value_buf_len / usize::try_from(size)?;
+    for n in 0..3_u8 {
+        let value: Vec<u8> = (0..copies)
+            .flat_map(|cpu| everything(n ^ cpu.to_le_bytes()[0]))
+            .collect();
+        MapUpdateElem::new(&map, &u32::from(n).to_ne_bytes(), &value).run()?;
+    }
+    Ok(map)
+}
+
+fn of_pairs(types: &Types) -> Result<MapFd> {
+    let map = MapCreate::new(MapType::HASH, 8, 8, 2)
+        .name("pair_to_pair")
+        .btf(&types.fd, types.pair, types.pair)
+        .run()?;
+    MapUpdateElem::new(&map, &[1, 0, 0, 0, 2, 0, 0, 0], &[255; 8]).run()?;
+    Ok(map)
+}
+
+fn of_floats(types: &Types, measured: u32) -> Result<MapFd> {
+    let map = MapCreate::new(MapType::ARRAY, 4, 16, 1)
+        .name("measured")
+        .btf(&types.fd, types.int, measured)
+        .run()?;
+    let mut value = 7_i32.to_ne_bytes().to_vec();
+    value.extend_from_slice(&1.5_f32.to_ne_bytes());
+    value.extend_from_slice(&(-0.25_f64).to_ne_bytes());
+    MapUpdateElem::new(&map, &[0; 4], &value).run()?;
+    Ok(map)
+}
+
+/// The map of a section of global variables.
+fn variables(
+    types: &Types,
+    name: &str,
+    section: u32,
+    value: &[u8],
+    flags: MapFlags,
+) -> Result<MapFd> {
+    let map = MapCreate::new(MapType::ARRAY, 4, u32::try_from(value.len())?, 1)
+        .name(&format!("demo{name}"))
+        .flags(flags)
+        .btf(&types.fd, 0, section)
+        .run()?;
+    MapUpdateElem::new(&map, &[0; 4], value).run()?;
+    if name == ".rodata" {
+        MapFreeze::new(&map).run()?;
     }
     Ok(map)
 }

@@ -3,20 +3,22 @@
 use std::fs::File;
 
 use anyhow::{Context as _, Result, ensure};
-use bpfsys::cmd::{MapCreate, ProgAttach, ProgDetach, ProgQuery, RawTracepointOpen};
+use bpfsys::cmd::{MapCreate, ProgAttach, ProgDetach, ProgLoad, ProgQuery, RawTracepointOpen};
 use bpfsys::uapi::flags::{AttachFlags, QueryFlags};
 use bpfsys::{AttachType, ErrorKind, MapType, ProgType};
 use rbpftool_tests::state::links::QUIET_TRACEPOINT;
-use rbpftool_tests::state::progs::simple_of;
-use rbpftool_tests::{Private, ensure_eq};
+use rbpftool_tests::state::progs::{asm, simple_of};
+use rbpftool_tests::{Private, ensure_eq, skip};
 
-use crate::support::{Bench, refused};
+use crate::support::{Bench, configured, only_since, refused};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("prog_attach", attach, attach_errors);
     bench.one("prog_attach::sockmap", attach_sockmap);
+    bench.one("prog_attach::infrared", attach_infrared);
     bench.cmd("prog_detach", detach, detach_errors);
     bench.cmd("prog_query", query, query_errors);
+    bench.one("prog_query::sockmap", query_sockmap);
     bench.cmd("raw_tracepoint_open", raw_tracepoint, raw_tracepoint_errors);
 }
 
@@ -50,8 +52,45 @@ fn attach_sockmap(_: &Private) -> Result<()> {
     let prog = simple_of(ProgType::SK_SKB)?;
     let at = AttachType::SK_SKB_STREAM_VERDICT;
     ProgAttach::new(&map, &prog, at).run()?;
-    let found = ProgQuery::new(&map, at).run()?;
     ProgDetach::new(&map, at).prog(&prog).run()?;
+    let twice = ProgDetach::new(&map, at).prog(&prog).run();
+    refused("what is not attached", twice, ErrorKind::NotFound)
+}
+
+fn attach_infrared(_: &Private) -> Result<()> {
+    let device = match File::open("/dev/lirc0") {
+        Ok(device) => device,
+        Err(e) => {
+            return Err(skip(format!(
+                "no infrared device (module rc-loopback): {e}"
+            )));
+        }
+    };
+    let insns = asm("r0 = 0\nexit")?;
+    let prog = match ProgLoad::new(ProgType::LIRC_MODE2, &insns).run() {
+        Err(e) if configured("CONFIG_BPF_LIRC_MODE2") == Some(false) => {
+            return Err(skip(format!(
+                "this kernel is built without CONFIG_BPF_LIRC_MODE2: {e}"
+            )));
+        }
+        made => made?,
+    };
+    let at = AttachType::LIRC_MODE2;
+    ProgAttach::new(&device, &prog, at).run()?;
+    let found = ProgQuery::new(&device, at).run()?;
+    ProgDetach::new(&device, at).prog(&prog).run()?;
+    ensure_eq!(found.progs.first().map(|p| p.prog_id), prog.info()?.id());
+    Ok(())
+}
+
+fn query_sockmap(_: &Private) -> Result<()> {
+    let map = MapCreate::new(MapType::SOCKMAP, 4, 4, 1).run()?;
+    let prog = simple_of(ProgType::SK_SKB)?;
+    let at = AttachType::SK_SKB_STREAM_VERDICT;
+    ProgAttach::new(&map, &prog, at).run()?;
+    let found = ProgQuery::new(&map, at).run();
+    ProgDetach::new(&map, at).prog(&prog).run()?;
+    let found = only_since((5, 17), "PROG_QUERY of a socket map", found)?;
     ensure_eq!(found.progs.first().map(|p| p.prog_id), prog.info()?.id());
     Ok(())
 }

@@ -9,7 +9,7 @@ use bpfsys::uapi::flags::ElemFlags;
 use bpfsys::{ErrorKind, MapFd, MapType};
 use rbpftool_tests::{Private, ensure_eq};
 
-use crate::support::{Bench, refused};
+use crate::support::{Bench, only_since, refused};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("map_lookup_elem", lookup, lookup_errors);
@@ -18,6 +18,7 @@ pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("map_delete_elem", delete, delete_errors);
     bench.cmd("map_get_next_key", next_key, next_key_errors);
     bench.cmd("map_lookup_and_delete_elem", pop, pop_errors);
+    bench.one("map_lookup_and_delete_elem::hash", pop_of_a_hash);
     bench.cmd("map_lookup_batch", lookup_batch, lookup_batch_errors);
     bench.cmd("map_lookup_and_delete_batch", drain, drain_errors);
     bench.cmd("map_update_batch", update_batch, update_batch_errors);
@@ -198,9 +199,14 @@ fn pop(_: &Private) -> Result<()> {
     let mut value = [0; 4];
     MapLookupAndDelete::new(&queue, &[]).run(&mut value)?;
     ensure_eq!(value, [1; 4]);
+    Ok(())
+}
+
+fn pop_of_a_hash(_: &Private) -> Result<()> {
     let map = filled(1)?;
     let mut value = [1; 8];
-    MapLookupAndDelete::new(&map, &[0; 4]).run(&mut value)?;
+    let done = MapLookupAndDelete::new(&map, &[0; 4]).run(&mut value);
+    only_since((5, 14), "MAP_LOOKUP_AND_DELETE_ELEM of a hash", done)?;
     ensure_eq!(value, [0; 8]);
     ensure_eq!(count(&map)?, 0);
     Ok(())

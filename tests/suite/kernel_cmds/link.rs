@@ -10,17 +10,14 @@ use bpfsys::cmd::{
 };
 use bpfsys::uapi::flags::AttachFlags;
 use bpfsys::{AttachType, ErrorKind, LinkFd, LinkId, LinkType, MapType, ProgFd, ProgType};
-use rbpftool_tests::state::links::{QUIET_TRACEPOINT, one_of_each};
+use rbpftool_tests::state::links::QUIET_TRACEPOINT;
 use rbpftool_tests::state::progs::{simple_of, tracing};
-use rbpftool_tests::state::types::Types;
 use rbpftool_tests::{Private, ensure_eq};
 
-use crate::support::{Bench, only_since, refused};
+use crate::support::{Bench, refused};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("link_create", create, create_errors);
-    bench.one("link_create::every_kind", create_every_kind);
-    bench.one("link_create::tracing_multi", tracing_multi);
     bench.cmd("link_update", update, update_errors);
     bench.cmd("link_detach", detach, detach_errors);
     bench.cmd("link_get_fd_by_id", by_id, by_id_errors);
@@ -57,49 +54,6 @@ fn create(_: &Private) -> Result<()> {
         "{info:?}"
     );
     Ok(())
-}
-
-fn create_every_kind(private: &Private) -> Result<()> {
-    let map = MapCreate::new(MapType::HASH, 4, 8, 4).run()?;
-    let mut failed = Vec::new();
-    for (label, attempt) in one_of_each(private, &kernel_btf()?, &Types::load()?, &map) {
-        match attempt {
-            Err(e) => failed.push(format!("{label}: {e:#}")),
-            Ok(held) => {
-                let info = held
-                    .link
-                    .info()
-                    .with_context(|| format!("ask about {label}"))?;
-                if let Some(prog) = &held.prog {
-                    ensure_eq!(info.prog_id, prog.info()?.id(), "{label}");
-                }
-                let name = info.type_.name().context("a link type without name")?;
-                let first = label.split(' ').next().unwrap_or_default();
-                ensure_eq!(name, first, "the type of {label}");
-                ensure!(
-                    !matches!(info.kind, LinkKind::Other),
-                    "{label} was not understood"
-                );
-            }
-        }
-    }
-    ensure!(failed.is_empty(), "{}", failed.join("; "));
-    Ok(())
-}
-
-fn tracing_multi(_: &Private) -> Result<()> {
-    let prog = simple_of(ProgType::KPROBE)?;
-    let target = LinkTarget::TracingMulti {
-        attach_type: AttachType::TRACE_FENTRY_MULTI,
-        ids: &[1],
-        cookies: &[],
-    };
-    only_since(
-        (7, 2),
-        "a tracing_multi link",
-        LinkCreate::new(&prog, target).run(),
-    )
-    .map(drop)
 }
 
 fn create_errors(_: &Private) -> Result<()> {

@@ -12,11 +12,12 @@ use rbpftool_tests::state::progs::simple_of;
 use rbpftool_tests::state::types::Types;
 use rbpftool_tests::{Private, ensure_eq};
 
-use crate::support::{Bench, refused};
+use crate::support::{Bench, only_since, refused};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("obj_pin", pin, pin_errors);
     bench.cmd("obj_get", get, get_errors);
+    bench.one("obj_get::path_fd", get_at);
     bench.cmd("obj_get_info_by_fd", info, wrong_kinds);
     bench.cmd("btf_load", btf_load, btf_load_errors);
     bench.cmd("btf_get_fd_by_id", btf_by_id, btf_by_id_errors);
@@ -71,8 +72,6 @@ fn get(private: &Private) -> Result<()> {
         ObjGet::new(&dir.join("get_prog")).run(),
         ObjGet::new(&dir.join("get_map")).run(),
     );
-    let root = File::open(&dir).context("open the bpffs")?;
-    let relative = ObjGet::new("get_map".as_ref()).path_fd(&root).run();
     for name in ["get_prog", "get_map"] {
         std::fs::remove_file(dir.join(name)).context("unpin")?;
     }
@@ -80,7 +79,18 @@ fn get(private: &Private) -> Result<()> {
         matches!(got, (Ok(AnyFd::Prog(_)), Ok(AnyFd::Map(_)))),
         "{got:?}"
     );
-    ensure!(matches!(relative, Ok(AnyFd::Map(_))), "{relative:?}");
+    Ok(())
+}
+
+fn get_at(private: &Private) -> Result<()> {
+    let dir = private.bpffs();
+    let map = MapCreate::new(MapType::ARRAY, 4, 4, 1).run()?;
+    ObjPin::new(&map, &dir.join("get_at")).run()?;
+    let root = File::open(&dir).context("open the bpffs")?;
+    let relative = ObjGet::new("get_at".as_ref()).path_fd(&root).run();
+    std::fs::remove_file(dir.join("get_at")).context("unpin")?;
+    let got = only_since((6, 5), "a path below a directory", relative)?;
+    ensure!(matches!(got, AnyFd::Map(_)), "{got:?}");
     Ok(())
 }
 

@@ -1,54 +1,77 @@
 //! TOKEN_CREATE, which works in a user namespace only.
 
 use std::fs::File;
-use std::process::Command;
+use std::os::fd::AsRawFd as _;
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::{BtfLoad, MapCreate, ProgLoad, TokenCreate};
 use bpfsys::{ErrorKind, MapType, ProgType};
 use rbpftool_tests::forge::BtfForge;
 use rbpftool_tests::state::progs::asm;
-use rbpftool_tests::{Private, ensure_eq, requires, root, run};
+use rbpftool_tests::{Private, ensure_eq, skip};
 
-use crate::support::{Bench, refused};
-
-/// Set for the process in the user namespace.
-const DIR: &str = "RBPF_TOKEN_DIR";
+use crate::delegate;
+use crate::support::{Bench, older_than, only_since, refused};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.cmd("token_create", token, token_errors);
+    bench.one("token_create::info", token_info);
 }
 
 /// Runs this very program again, in a user namespace to which a bpffs delegates.
-fn token(_: &Private) -> Result<()> {
-    let python = Command::new("python3").arg("--version").output();
-    requires!(
-        python.is_ok(),
-        "needs python3, to make a bpffs that delegates"
-    );
-    let script = root().join("tests/suite/kernel_cmds/delegate.py");
-    let me = std::env::current_exe().context("find this executable")?;
-    let out = run(Command::new("python3").arg(script).arg(me), b"")?;
-    let refused_namespace = out.status == 1 && out.err().contains("unshare:");
-    requires!(
-        !refused_namespace,
-        "user namespaces are not allowed here: {}",
-        out.err()
-    );
-    let too_old = out.status == 1 && out.err().contains("delegate_cmds");
-    requires!(!too_old, "bpffs cannot delegate (Linux 6.9): {}", out.err());
-    ensure!(out.status == 0, "{}{}", out.out(), out.err());
+fn token(private: &Private) -> Result<()> {
+    known(private)?;
+    delegate::run_inside("use")?.map_err(anyhow::Error::msg)
+}
+
+fn token_info(private: &Private) -> Result<()> {
+    known(private)?;
+    let told = delegate::run_inside("info")?;
+    if told.is_err() && older_than((6, 17))? {
+        return Err(skip(format!(
+            "what a token allows is told since Linux 6.17: {}",
+            told.err().unwrap_or_default().trim()
+        )));
+    }
+    told.map_err(anyhow::Error::msg)
+}
+
+/// A skip where the kernel knows no tokens.
+fn known(private: &Private) -> Result<()> {
+    if older_than((6, 9))? {
+        let dir = File::open(private.bpffs()).context("open the bpffs")?;
+        only_since((6, 9), "TOKEN_CREATE", TokenCreate::new(&dir).run())?;
+    }
     Ok(())
 }
 
 /// What runs there, instead of the suite; `None` if this is not there.
 pub(crate) fn inside() -> Option<Result<()>> {
-    let number = std::env::var(DIR).ok()?;
-    Some(use_token(&number))
+    Some(match delegate::task_inside()?.as_str() {
+        "info" => ask_token(),
+        _ => use_token(),
+    })
 }
 
-fn use_token(number: &str) -> Result<()> {
-    let dir = File::open(format!("/proc/self/fd/{number}")).context("open the bpffs")?;
+fn delegated() -> Result<File> {
+    let mount = delegate::enter()?;
+    // The mount's descriptor is for paths only; the call wants one that is open.
+    File::open(format!("/proc/self/fd/{}", mount.as_raw_fd())).context("open the bpffs")
+}
+
+fn ask_token() -> Result<()> {
+    let dir = delegated()?;
+    let token = TokenCreate::new(&dir).run().context("make a token")?;
+    let info = token.info().context("ask about the token")?;
+    ensure!(
+        info.allowed_cmds & 1 == 1 && info.allowed_maps & 2 == 2,
+        "{info:?}"
+    );
+    Ok(())
+}
+
+fn use_token() -> Result<()> {
+    let dir = delegated()?;
     let map = || MapCreate::new(MapType::HASH, 4, 8, 4);
     refused("a hash without token", map().run(), ErrorKind::Denied)?;
     refused(
@@ -57,11 +80,6 @@ fn use_token(number: &str) -> Result<()> {
         ErrorKind::Invalid,
     )?;
     let token = TokenCreate::new(&dir).run().context("make a token")?;
-    let info = token.info().context("ask about the token")?;
-    ensure!(
-        info.allowed_cmds & 1 == 1 && info.allowed_maps & 2 == 2,
-        "{info:?}"
-    );
     let made = map()
         .token(&token)
         .run()
@@ -89,6 +107,9 @@ fn token_errors(private: &Private) -> Result<()> {
         "a token of a plain file"
     );
     let dir = File::open(private.bpffs()).context("open the bpffs")?;
+    if older_than((6, 9))? {
+        return only_since((6, 9), "TOKEN_CREATE", TokenCreate::new(&dir).run()).map(drop);
+    }
     refused(
         "an unknown flag",
         TokenCreate::new(&dir).flags(1).run(),

@@ -133,7 +133,8 @@ pub enum IterTargetSpec<'a> {
     },
     /// A cgroup by its id. Since Linux 6.1.
     CgroupId { id: u64, order: CgroupIterOrder },
-    /// One thread (`tid`), or one process by number or by pidfd. Since Linux 6.1.
+    /// One thread (`tid`), or one process by number or by pidfd. Since Linux 6.1; older kernels
+    /// refuse a process, but take a lone thread without a word and walk all.
     Task {
         tid: u32,
         pid: u32,

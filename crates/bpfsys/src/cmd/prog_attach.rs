@@ -333,8 +333,12 @@ impl<'a> ProgQuery<'a> {
             _ => Detail::Ids,
         };
         match self.gather(detail) {
-            // Kernels before 6.0 do not know the field.
-            Err(error) if error.kind() == ErrorKind::TooBig && detail != Detail::Ids => {
+            // Kernels before 6.0 do not know the fields: they are beyond the attribute, or in a
+            // part of it that this command must leave zero.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::TooBig | ErrorKind::Invalid)
+                    && detail != Detail::Ids =>
+            {
                 self.gather(Detail::Ids)
             }
             result => result,

@@ -6,6 +6,7 @@ use bpfsys::cmd::object::{IterTarget, LinkDetails, LinkKind, PerfEventLink};
 use bpfsys::uapi::enums::CgroupIterOrder;
 use bpfsys::{AttachType, LinkFd, ProgFd, ProgId};
 
+use super::fdinfo;
 use super::perf::Counters;
 use super::view::{
     CgroupView, DeviceView, EventView, IterView, KprobeFuncView, KprobeMultiView, KprobeView,
@@ -77,14 +78,14 @@ impl<'k> Lister<'k> {
             id: details.id.get(),
             r#type: NameOrNumber::new(details.type_.name(), details.type_.0),
             prog_id: details.prog_id.map_or(0, ProgId::get),
-            target: self.target(details),
+            target: self.target(link, details),
             pinned: None,
             bpf_cookie: None,
             pids: Vec::new(),
         })
     }
 
-    fn target(&mut self, link: LinkDetails) -> Target {
+    fn target(&mut self, fd: &LinkFd, link: LinkDetails) -> Target {
         match link.kind {
             LinkKind::RawTracepoint { name, cookie } => Target::RawTracepoint(RawTracepointView {
                 tp_name: Text(name),
@@ -166,6 +167,10 @@ impl<'k> Lister<'k> {
                     })
                     .collect(),
             }),
+            // No link is without functions: Linux 7.2 does not tell them this way.
+            LinkKind::TracingMulti { count: 0, .. } => {
+                fdinfo::tracing_multi(fd).map_or(Target::Other {}, Target::TracingMulti)
+            }
             LinkKind::TracingMulti {
                 attach_type,
                 count,
@@ -177,7 +182,7 @@ impl<'k> Lister<'k> {
                 attach_type: named(attach_type),
                 func_cnt: count,
                 btf_obj_id,
-                funcs: traced(&ids, &addrs, &cookies),
+                funcs: traced(&ids, &addrs, &cookies, self.symbols()),
             }),
             LinkKind::StructOps { map_id } => Target::StructOps(StructOpsView {
                 map_id: map_id.map_or(0, bpfsys::MapId::get),
@@ -359,13 +364,25 @@ impl<'s> Names<'s> {
 }
 
 /// The functions of a `tracing_multi` link. The kernel hides all addresses or none.
-fn traced(ids: &[u32], addrs: &[u64], cookies: &[u64]) -> Vec<TracingFuncView> {
+fn traced(
+    ids: &[u32],
+    addrs: &[u64],
+    cookies: &[u64],
+    symbols: &KernelSymbols,
+) -> Vec<TracingFuncView> {
+    let names = Names::find(addrs, symbols);
     ids.iter()
         .enumerate()
-        .map(|(n, btf_id)| TracingFuncView {
-            btf_id: *btf_id,
-            addr: addrs.get(n).copied().filter(|addr| *addr != 0),
-            cookie: cookies.get(n).copied().unwrap_or_default(),
+        .map(|(n, btf_id)| {
+            let addr = addrs.get(n).copied().filter(|addr| *addr != 0);
+            TracingFuncView {
+                btf_id: *btf_id,
+                addr,
+                func: addr
+                    .and_then(|addr| names.at(addr))
+                    .map(|symbol| Text::from(symbol.name)),
+                cookie: cookies.get(n).copied().unwrap_or_default(),
+            }
         })
         .collect()
 }

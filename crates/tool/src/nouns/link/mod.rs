@@ -1,6 +1,7 @@
 //! `link`: what holds programs to their hooks.
 
 pub mod act;
+mod fdinfo;
 pub mod gather;
 pub mod perf;
 pub mod text;

@@ -104,11 +104,13 @@ fn tracing_of_many_functions() {
             TracingFuncView {
                 btf_id: 31,
                 addr: Some(0xffff_ffff_8100_0010),
+                func: Some("vfs_read".into()),
                 cookie: 0xbeef,
             },
             TracingFuncView {
                 btf_id: 32,
                 addr: None,
+                func: None,
                 cookie: 0,
             },
         ],
@@ -117,10 +119,10 @@ fn tracing_of_many_functions() {
         "tracing_multi",
         Target::TracingMulti(view),
         "\n\tattach_type trace_fentry_multi  func_cnt 2  btf_obj_id 1  \
-         \n\taddr             cookie           btf_id\
-         \n\tffffffff81000010 beef             31  \
-         \n\t0000000000000000 0                32  ",
-        r#","attach_type":"trace_fentry_multi","func_cnt":2,"btf_obj_id":1,"funcs":[{"btf_id":31,"addr":18446744071578845200,"cookie":48879},{"btf_id":32,"cookie":0}]"#,
+         \n\taddr             cookie           btf_id func\
+         \n\tffffffff81000010 beef             31 vfs_read  \
+         \n\t0000000000000000 0                32 (unknown)  ",
+        r#","attach_type":"trace_fentry_multi","func_cnt":2,"btf_obj_id":1,"funcs":[{"btf_id":31,"addr":18446744071578845200,"func":"vfs_read","cookie":48879},{"btf_id":32,"cookie":0}]"#,
     );
 }
 

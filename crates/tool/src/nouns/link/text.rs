@@ -131,15 +131,19 @@ impl TracingMultiView {
         if self.funcs.is_empty() {
             return Ok(());
         }
-        write!(out, "\n\t{:<16} {:<16} btf_id", "addr", "cookie")?;
+        write!(out, "\n\t{:<16} {:<16} btf_id func", "addr", "cookie")?;
         for func in &self.funcs {
             write!(
                 out,
-                "\n\t{:016x} {:<16x} {}  ",
+                "\n\t{:016x} {:<16x} {} ",
                 func.addr.unwrap_or_default(),
                 func.cookie,
                 func.btf_id
             )?;
+            match &func.func {
+                Some(name) => write!(out, "{name}  ")?,
+                None => out.write_all(b"(unknown)  ")?,
+            }
         }
         Ok(())
     }

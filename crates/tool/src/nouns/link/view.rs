@@ -133,9 +133,12 @@ pub struct TracingMultiView {
 pub struct TracingFuncView {
     /// The function's type in the BTF object.
     pub btf_id: u32,
-    /// Where it is; absent when the kernel hides addresses.
+    /// Where it is; absent when the kernel does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addr: Option<u64>,
+    /// Its name; absent when neither the kernel nor the symbol at its address says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub func: Option<Text>,
     /// What the program gets from `bpf_get_attach_cookie`.
     pub cookie: u64,
 }

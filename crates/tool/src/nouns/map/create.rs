@@ -51,13 +51,15 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
     let name = std::str::from_utf8(&name)
         .map_err(|error| Failure::because(format_args!("map name '{}'", Escaped(&name)), error))?;
     let map = create(map_type, name, &spec).map_err(|error| {
-        let invalid = error.is(Errno::EINVAL);
+        let is_invalid = error.is(Errno::EINVAL);
         let failure = Failure::because("map create failed", error);
-        match hints::for_lacking("maps of type ", &map_type, map_type.since(), || {
-            probe::map_type(map_type)
-        }) {
-            Some(hint) if invalid => failure.with_hint(hint),
-            _ => failure,
+        let lacking = || {
+            let probe = || probe::map_type(map_type);
+            hints::for_lacking("maps of type ", &map_type, map_type.since(), probe)
+        };
+        match is_invalid.then(lacking).flatten() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
         }
     })?;
     pins::pin(&map, path)?;
