@@ -46,6 +46,8 @@ struct Rule {
     command: Vec<String>,
     /// Only in text, or only in JSON.
     form: Option<bool>,
+    /// Needed on newer kernels than some: `btf_blobs` has their types.
+    only_newer: bool,
     what: What,
 }
 
@@ -154,7 +156,7 @@ impl Rules {
         };
         self.rules
             .iter()
-            .filter(|r| !used.contains_key(&r.id))
+            .filter(|r| !used.contains_key(&r.id) && !r.only_newer)
             .map(|r| r.id.clone())
             .collect()
     }
@@ -240,6 +242,7 @@ impl Rule {
                 Some("json") => Some(true),
                 Some(other) => bail!("'{other}' is no form"),
             },
+            only_newer: v.get("only_newer").is_some(),
             what,
         })
     }
