@@ -9,6 +9,7 @@
 mod measure;
 mod rows;
 mod state;
+mod types;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ struct Programs {
     lookup: PathBuf,
     lookup_c: PathBuf,
     names: PathBuf,
+    dedup_c: PathBuf,
+    resolve_c: PathBuf,
 }
 
 impl Programs {
@@ -40,6 +43,8 @@ impl Programs {
             lookup: path("RBPF_LOOKUP")?,
             lookup_c: path("RBPF_LOOKUP_C")?,
             names: path("RBPF_NAMES")?,
+            dedup_c: path("RBPF_DEDUP_C")?,
+            resolve_c: path("RBPF_RESOLVE_C")?,
         })
     }
 }
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
     let result = match first.as_deref().and_then(|f| f.to_str()) {
         Some("--rss") => measure::child_rss(args.collect()).map(|()| true),
         Some("--hold") => hold(args).map(|()| true),
+        Some("--dedup") => said(types::dedup(&args.collect::<Vec<_>>())),
+        Some("--resolve") => said(types::resolve(&args.collect::<Vec<_>>())),
         filter => bench(filter.unwrap_or_default()),
     };
     match result {
@@ -60,6 +67,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn said(numbers: Result<String>) -> Result<bool> {
+    println!("{}", numbers?);
+    Ok(true)
 }
 
 fn bench(filter: &str) -> Result<bool> {

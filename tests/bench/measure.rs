@@ -58,6 +58,60 @@ impl Job {
     }
 }
 
+/// What a program that measures a part of its work says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    /// The time for that part.
+    pub(crate) took: Duration,
+    /// What it came to.
+    pub(crate) count: u64,
+}
+
+impl Job {
+    /// Runs it; it prints milliseconds, then a count. `at` chooses one of several times.
+    fn told(&self, at: usize) -> Result<Told> {
+        let out = Command::new(&self.program)
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("start {}", self.program.display()))?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        ensure!(
+            out.status.success(),
+            "{} failed: {} {text}",
+            self.program.display(),
+            out.status
+        );
+        let mut words = text.split_whitespace();
+        let count = words.next_back().and_then(|n| n.parse().ok());
+        let ms = words.nth(at).and_then(|n| n.parse().ok());
+        let (Some(count), Some(ms)) = (count, ms) else {
+            bail!("{} said '{}'", self.program.display(), text.trim());
+        };
+        Ok(Told {
+            took: Duration::from_secs_f64(f64::max(ms, 0.0) / 1e3),
+            count,
+        })
+    }
+}
+
+/// The medians of what both say, run in turn.
+pub(crate) fn told_in_turn(a: &Job, b: &Job, at: usize) -> Result<(Told, Told)> {
+    let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
+    let (first_a, first_b) = (a.told(at)?, b.told(at)?);
+    for _ in 0..RUNS {
+        of_a.push(a.told(at)?.took);
+        of_b.push(b.told(at)?.took);
+    }
+    let told = |times, count| {
+        Ok::<_, anyhow::Error>(Told {
+            took: median(times)?,
+            count,
+        })
+    };
+    Ok((told(of_a, first_a.count)?, told(of_b, first_b.count)?))
+}
+
 /// The medians of both, run in turn so that a busy moment hits both.
 pub(crate) fn in_turn(a: &Job, b: &Job) -> Result<(Duration, Duration)> {
     let (mut of_a, mut of_b) = (Vec::new(), Vec::new());

@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result};
 use rbpftool_tests::Private;
 
 use crate::Programs;
-use crate::measure::{Job, RUNS, in_turn};
+use crate::measure::{Job, RUNS, in_turn, told_in_turn};
 use crate::state::{self, Holder};
+use crate::types;
 
 /// Collects the verdicts.
 struct Table<'a> {
@@ -36,6 +37,8 @@ pub(crate) fn run(programs: &Programs, private: &Private, filter: &str) -> Resul
     table.percpu_dump()?;
     table.btf_dump()?;
     table.lookup(private)?;
+    table.dedup(private)?;
+    table.relocations(private)?;
     if table.missed.is_empty() {
         println!("\nevery bound is kept");
     } else {
@@ -58,16 +61,49 @@ impl Table<'_> {
     }
 
     fn pair(&mut self, work: &str, ours: &Job, theirs: &Job, at_most: f64) -> Result<u64> {
-        let (a, b) = in_turn(ours, theirs)?;
-        let (rss_a, rss_b) = (ours.peak()?, theirs.peak()?);
+        let times = in_turn(ours, theirs)?;
+        let peaks = (ours.peak()?, theirs.peak()?);
+        self.row(work, times, peaks, at_most);
+        Ok(peaks.0)
+    }
+
+    /// Parts of the work of two programs that say how long they took; the counts they came to.
+    fn inside(
+        &mut self,
+        work: &str,
+        (ours, theirs): (&Job, &Job),
+        at: usize,
+        at_most: f64,
+    ) -> Result<(u64, u64)> {
+        let (a, b) = told_in_turn(ours, theirs, at)?;
+        let peaks = (ours.peak()?, theirs.peak()?);
+        self.row(work, (a.took, b.took), peaks, at_most);
+        Ok((a.count, b.count))
+    }
+
+    fn row(
+        &mut self,
+        work: &str,
+        (a, b): (Duration, Duration),
+        (rss_a, rss_b): (u64, u64),
+        at_most: f64,
+    ) {
         let ratio = a.as_secs_f64() / b.as_secs_f64();
         let ok = ratio <= at_most;
         println!(
             "{work:<34} {:>9.2} {:>9.2} {ratio:>7.3} {:>6} {:>5}  {:>9.1} {:>9.1}",
             ms(a),
             ms(b),
-            format!("1/{:.0}", 1.0 / at_most),
-            if ok { "pass" } else { "FAIL" },
+            // A part of another row has no bound of its own.
+            match at_most.is_finite() {
+                true => format!("1/{:.0}", 1.0 / at_most),
+                false => "-".to_owned(),
+            },
+            match (at_most.is_finite(), ok) {
+                (false, _) => "",
+                (true, true) => "pass",
+                (true, false) => "FAIL",
+            },
             rss_a as f64 / MIB,
             rss_b as f64 / MIB,
         );
@@ -80,7 +116,6 @@ impl Table<'_> {
                 1.0 / at_most
             ));
         }
-        Ok(rss_a)
     }
 
     fn bound(&mut self, what: &str, kib: u64, at_most: u64) {
@@ -171,6 +206,9 @@ impl Table<'_> {
             &["-j", "btf", "dump", "file", VMLINUX],
             1.0 / 4.0,
         )?;
+        let args = ["btf", "dump", "file", VMLINUX, "format", "c", "unsorted"];
+        self.same("btf dump format c", &args[..6], 1.0 / 3.0)?;
+        self.same("btf dump format c unsorted", &args, 1.0 / 3.0)?;
         Ok(())
     }
 
@@ -202,6 +240,69 @@ impl Table<'_> {
             2048,
         );
         Ok(())
+    }
+
+    /// Files in memory: putting them together, taking out duplicates, writing.
+    fn dedup(&mut self, private: &Private) -> Result<()> {
+        if !self.wants("btf dedup") {
+            return Ok(());
+        }
+        let dir = private.dir().join("objects");
+        std::fs::create_dir_all(&dir).context("create a directory of objects")?;
+        let mut inputs = vec![
+            ("the kernel's BTF, thrice", vec![VMLINUX.into(); 3]),
+            ("1,000 small objects", types::objects(&dir, 1000)?),
+        ];
+        match types::three_kernels() {
+            Some(files) => inputs.push(("three kernels' BTF", files.into())),
+            None => println!("merge three kernels' BTF: left out, they have not been extracted"),
+        }
+        let me = std::env::current_exe().context("find this executable")?;
+        for (what, files) in inputs {
+            let args = ["--dedup".into()].into_iter().chain(files.clone());
+            let (ours, theirs) = (Job::new(&me, args), Job::new(&self.programs.dedup_c, files));
+            let work = format!("merge {what}");
+            let (left, they_left) = self.inside(&work, (&ours, &theirs), 0, 1.0 / 2.0)?;
+            self.count("ids left", left, they_left, left <= they_left);
+            self.inside(
+                "    of that, dedup alone",
+                (&ours, &theirs),
+                1,
+                f64::INFINITY,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn relocations(&mut self, private: &Private) -> Result<()> {
+        if !self.wants("btf relocations") {
+            return Ok(());
+        }
+        let object = types::hundred_relocations(&self.programs.ours, private.dir())?;
+        let me = std::env::current_exe().context("find this executable")?;
+        let files = [object, VMLINUX.into()];
+        let args = ["--resolve".into()].into_iter().chain(files.clone());
+        let (ours, theirs) = (
+            Job::new(&me, args),
+            Job::new(&self.programs.resolve_c, files),
+        );
+        for (at, work) in ["100 CO-RE relocations", "... with reading the kernel's BTF"]
+            .into_iter()
+            .enumerate()
+        {
+            let (found, they_found) = self.inside(work, (&ours, &theirs), at, 1.0 / 3.0)?;
+            self.count("with a value", found, they_found, found == they_found);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, what: &str, ours: u64, theirs: u64, ok: bool) {
+        let verdict = if ok { "pass" } else { "FAIL" };
+        println!("    {what}: ours {ours}, theirs {theirs}: {verdict}");
+        if !ok {
+            self.missed
+                .push(format!("{what}: ours {ours}, theirs {theirs}"));
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! cannot run here returns a [`Skip`] (see [`requires!`]), which is printed as
 //! `SKIP suite::test: reason` and counted; with `RBPF_STRICT=1` it is a failure.
 
+pub mod blobs;
 mod expected;
 mod fds;
 pub mod forge;

@@ -60,7 +60,7 @@ impl Stage {
         let theirs = oracle()?;
         let private = Private::enter()?;
         let world = World::make(&private).context("make something to compare")?;
-        let rules = Rules::read(&world)?;
+        let rules = Rules::read(Some(&world))?;
         let lacking = world.lacking.clone();
         let mut known = Known::of(&world)?;
         let held = hold(&world, &mut known)?;

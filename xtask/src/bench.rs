@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::ctx::Ctx;
-use crate::{dist, oracle, run};
+use crate::{dist, oracle, run, vm};
 
 pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     if !ctx.is_root {
@@ -16,7 +16,10 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     println!("   building ours");
     let ours = dist::build(ctx)?;
     let lookup = lookup_example(ctx)?;
-    let lookup_c = lookup_c(ctx)?;
+    let lookup_c = with_libbpf(ctx, "lookup")?;
+    let dedup_c = with_libbpf(ctx, "dedup")?;
+    let resolve_c = with_libbpf(ctx, "resolve")?;
+    vm::btf::extract(ctx).context("the types of other kernels")?;
     run::must(
         &mut ctx.cargo(&[
             "build",
@@ -35,6 +38,9 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
         .env("RBPF_ORACLE", theirs)
         .env("RBPF_LOOKUP", lookup)
         .env("RBPF_LOOKUP_C", lookup_c)
+        .env("RBPF_DEDUP_C", dedup_c)
+        .env("RBPF_RESOLVE_C", resolve_c)
+        .env("RBPF_BTF_DIR", vm::btf::dir(ctx))
         .env("RBPF_NAMES", ctx.root.join("xtask/bench/names.txt"))
         .status()
         .context("start rbpf-bench")?;
@@ -64,20 +70,26 @@ fn lookup_example(ctx: &Ctx) -> Result<PathBuf> {
     Ok(ctx.target.join(triple).join("release/examples/lookup"))
 }
 
-/// The same look-ups with the libbpf that the reference was built with.
-fn lookup_c(ctx: &Ctx) -> Result<PathBuf> {
+/// A program of `xtask/bench`, with the libbpf that the reference was built with.
+fn with_libbpf(ctx: &Ctx, name: &str) -> Result<PathBuf> {
     let libbpf = ctx.oracle_dir().join("bpftool-build/libbpf");
-    let program = ctx.oracle_dir().join("lookup");
+    // Some of what libbpf shows to bpftool needs these.
+    let tools = ctx.oracle_dir().join("source/tools");
+    let program = ctx.oracle_dir().join(format!("bench-{name}"));
     run::must(
         Command::new("gcc")
             .args(["-O2", "-o"])
             .arg(&program)
-            .arg(ctx.root.join("xtask/bench/lookup.c"))
+            .arg(ctx.root.join("xtask/bench").join(name).with_extension("c"))
             .arg("-I")
             .arg(libbpf.join("include"))
+            .arg("-I")
+            .arg(tools.join("include"))
+            .arg("-I")
+            .arg(tools.join("include/uapi"))
             .arg(libbpf.join("libbpf.a"))
             .args(["-lelf", "-lz"]),
-        &ctx.log("bench-lookup-c"),
+        &ctx.log(&format!("bench-{name}-c")),
     )?;
     Ok(program)
 }

@@ -1,4 +1,4 @@
-//! Just enough ELF to see whether a program needs shared libraries.
+//! Just enough ELF to see whether a program needs shared libraries, and to find a section.
 
 use anyhow::{Context as _, Result, bail};
 
@@ -41,6 +41,35 @@ pub(crate) fn dynamic(bytes: &[u8]) -> Result<Dynamic> {
     Ok(out)
 }
 
+/// The content of a section of a 64-bit little-endian ELF file, if there is one of that name.
+pub(crate) fn section<'b>(bytes: &'b [u8], name: &str) -> Result<Option<&'b [u8]>> {
+    if bytes.get(..6) != Some(b"\x7fELF\x02\x01") {
+        bail!("not a 64-bit little-endian ELF file");
+    }
+    let at = usize::try_from(u64_at(bytes, 0x28)?)?;
+    let size = usize::from(u16_at(bytes, 0x3a)?);
+    let count = usize::from(u16_at(bytes, 0x3c)?);
+    let names = usize::from(u16_at(bytes, 0x3e)?);
+    let content = |index: usize| -> Result<&[u8]> {
+        let header = index.checked_mul(size).and_then(|off| off.checked_add(at));
+        let header = header.context("a section header beyond all files")?;
+        let start = usize::try_from(u64_at(bytes, header + 0x18)?)?;
+        let len = usize::try_from(u64_at(bytes, header + 0x20)?)?;
+        let end = start.checked_add(len);
+        end.and_then(|end| bytes.get(start..end))
+            .with_context(|| format!("section {index} goes past the end of the file"))
+    };
+    let strings = content(names)?;
+    for index in 1..count {
+        let offset = usize::try_from(u32_at(bytes, at + index * size)?)?;
+        let rest = strings.get(offset..).unwrap_or_default();
+        if rest.split(|b| *b == 0).next() == Some(name.as_bytes()) {
+            return content(index).map(Some);
+        }
+    }
+    Ok(None)
+}
+
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N]> {
     bytes
         .get(at..)
@@ -63,7 +92,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::dynamic;
+    use super::{dynamic, section};
 
     #[test]
     fn this_test_is_dynamic_and_a_cut_file_is_refused() {
@@ -72,5 +101,15 @@ mod tests {
         assert!(found.interpreter == (found.needed > 0));
         assert!(dynamic(&me[..80]).is_err());
         assert!(dynamic(b"#!/bin/sh").is_err());
+    }
+
+    #[test]
+    fn a_section_is_found_by_its_name() {
+        let me = std::fs::read("/proc/self/exe").expect("our own program can be read");
+        let names = section(&me, ".shstrtab").expect("our own program is ELF");
+        let names = names.expect("it names its sections");
+        assert!(names.windows(9).any(|w| w == b".shstrtab"));
+        assert_eq!(section(&me, ".nowhere").expect("it is ELF"), None);
+        assert!(section(&me[..80], ".shstrtab").is_err());
     }
 }

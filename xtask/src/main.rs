@@ -47,7 +47,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "vm",
         args: "[KERNEL...] [-- FILTER]",
-        help: "the kernel suites on other kernels; --suite NAME, --kernel IMAGE, --run LINE, --shell, --self-test",
+        help: "the kernel suites on other kernels; --suite NAME, --kernel IMAGE, --run LINE, --shell, --self-test; --btf extracts their types",
         run: vm::task,
     },
     Task {

@@ -80,6 +80,9 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
         counted(ctx, "test support", &mut cmd, false)
     }));
     let tool = build_tool(ctx);
+    if !quick && let Err(e) = vm::btf::extract(ctx) {
+        println!("   the types of other kernels: {e:#}");
+    }
     for suite in suite_names(ctx)? {
         if suite == ORACLE_SUITE {
             if !quick {
@@ -133,6 +136,10 @@ pub(crate) fn suite_command(ctx: &Ctx, suites: &[&str], filter: &str) -> Command
     }
     cmd.env("RBPFTOOL", ctx.target.join("debug/rbpftool"))
         .env("RBPF_ORACLE", ctx.oracle_dir().join("bpftool"));
+    let types = vm::btf::dir(ctx);
+    if types.is_dir() {
+        cmd.env("RBPF_BTF_DIR", types);
+    }
     if !filter.is_empty() {
         cmd.args(["--", filter]);
     }

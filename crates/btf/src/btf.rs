@@ -149,7 +149,14 @@ impl<'a> Btf<'a> {
 
     /// The common part of each own record.
     pub(crate) fn records(&self) -> impl DoubleEndedIterator<Item = Record<'_>> {
-        (self.start_id..self.len()).filter_map(|id| self.record(TypeId(id)).ok())
+        let ends = self.offsets.get(1..).unwrap_or_default();
+        let ranges = self.offsets.iter().zip(ends);
+        ranges.enumerate().filter_map(|(index, (start, end))| {
+            let raw = self.data.get(*start as usize..*end as usize)?;
+            #[expect(clippy::cast_possible_truncation, reason = "ids have 32 bits")]
+            let id = TypeId(self.start_id + index as u32);
+            Some(Record::new(self, id, raw))
+        })
     }
 
     /// The type with this id, own or of the base.
@@ -249,12 +256,21 @@ impl<'a> Btf<'a> {
         self.start_str + (self.header.strings.end - self.header.strings.start) as u64
     }
 
-    /// The layout entries, else the base's.
-    fn layout(&self) -> &[u8] {
-        let own = self
-            .data
+    /// Bytes of the header.
+    pub(crate) const fn header_len(&self) -> usize {
+        self.header.len
+    }
+
+    /// The blob's own layout entries.
+    pub(crate) fn own_layout(&self) -> &[u8] {
+        self.data
             .get(self.header.layout.clone())
-            .unwrap_or_default();
+            .unwrap_or_default()
+    }
+
+    /// The layout entries, else the base's.
+    pub(crate) fn layout(&self) -> &[u8] {
+        let own = self.own_layout();
         match &self.base {
             Some(base) if own.is_empty() => base.layout(),
             _ => own,
@@ -276,26 +292,29 @@ impl<'a> Btf<'a> {
             return base.pointer_size();
         }
         *self.pointer_size.get_or_init(|| {
-            const LONGS: [&[u8]; 8] = [
-                b"long unsigned int",
-                b"long int",
-                b"unsigned long",
-                b"long",
-                b"unsigned long int",
-                b"int long",
-                b"int long unsigned",
-                b"long unsigned",
-            ];
-            self.types()
-                .find_map(|(_, ty)| match ty {
-                    Type::Int(int) if LONGS.iter().any(|long| int.name().is(long)) => {
-                        u8::try_from(int.size())
-                            .ok()
-                            .filter(|size| matches!(size, 4 | 8))
-                    }
-                    _ => None,
-                })
-                .unwrap_or(8)
+            let (_, size) = self.long_type().unwrap_or((TypeId::VOID, 8));
+            size
+        })
+    }
+
+    /// The type that tells the size of pointers.
+    pub(crate) fn long_type(&self) -> Option<(TypeId, u8)> {
+        const LONGS: [&[u8]; 8] = [
+            b"long unsigned int",
+            b"long int",
+            b"unsigned long",
+            b"long",
+            b"unsigned long int",
+            b"int long",
+            b"int long unsigned",
+            b"long unsigned",
+        ];
+        self.types().find_map(|(id, ty)| match ty {
+            Type::Int(int) if LONGS.iter().any(|long| int.name().is(long)) => {
+                let size = u8::try_from(int.size()).ok()?;
+                matches!(size, 4 | 8).then_some((id, size))
+            }
+            _ => None,
         })
     }
 }

@@ -219,4 +219,73 @@ pub enum BtfError {
         /// Its width.
         bits: u32,
     },
+    /// A name to write that has NUL in it.
+    #[error("a name contains nul")]
+    NameWithNul,
+    /// More bytes of strings than offsets.
+    #[error("btf string section would exceed 4 gib")]
+    StringsFull,
+    /// More types than ids, or more bytes of them than a blob can have.
+    #[error("btf type section would exceed 4 gib")]
+    TypesFull,
+    /// More elements in a record to write than the format allows.
+    #[error("type {id} ({kind}) would have more than 16777215 elements")]
+    TooManyElements {
+        /// The type.
+        id: TypeId,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// A member to write in a struct with bit fields, beyond what the format allows.
+    #[error("bit field of {width} bits at bit {offset} of type {id} cannot be written")]
+    BitField {
+        /// The struct or union.
+        id: TypeId,
+        /// Its first bit.
+        offset: u32,
+        /// Its width.
+        width: u32,
+    },
+    /// A record whose references cannot be renumbered, because its kind is not known.
+    #[error("type {id} has unknown kind {kind}, its references cannot be renumbered")]
+    UnknownReferences {
+        /// The type's id.
+        id: TypeId,
+        /// The kind number.
+        kind: u8,
+    },
+    /// A header whose extra fields would be lost by writing it anew.
+    #[error("btf header has fields this version does not know")]
+    UnknownHeader,
+    /// Split BTF to take over, of another base.
+    #[error("split btf is not of the base that it is added to")]
+    BaseMismatch,
+    /// A kind to take over, whose size the layout section gives otherwise.
+    #[error("btf layout section gives kind {kind} another size")]
+    LayoutConflict {
+        /// The kind number.
+        kind: u8,
+    },
+    /// Names that are parts of each other and would be many times the string section, each for
+    /// itself.
+    #[error("names overlap in the btf string section, with one at offset {offset}")]
+    NamesOverlap {
+        /// Where the name starts that was too much.
+        offset: u32,
+    },
+    /// A type that nothing in C can be declared with: a function, a variable, a section, a tag.
+    #[error("type {id} ({kind}) cannot stand in a c declaration")]
+    NoDeclaration {
+        /// The type.
+        id: TypeId,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// More text or work than types of this number can need: anonymous types that contain each
+    /// other many times over.
+    #[error("declaring type {id} takes more steps than its btf allows")]
+    TooComplex {
+        /// Where the walk gave up.
+        id: TypeId,
+    },
 }

@@ -9,7 +9,13 @@
 //! 4. names: [`Btf::find_by_name_kind`], without touching every string;
 //! 5. walks: [`Btf::size_of`], [`Btf::align_of`], [`Btf::resolve`], [`Btf::flatten`];
 //! 6. [`raw_dump`]: the text of `bpftool btf dump … format raw`;
-//! 7. [`value`]: bytes and their type give a tree of values.
+//! 7. [`c_dump`]: C declarations, the text of `bpftool btf dump … format c`;
+//! 8. [`value`]: bytes and their type give a tree of values;
+//! 9. [`build`]: writes BTF, empty or from what other blobs have;
+//! 10. [`dedup`]: each type once;
+//! 11. [`ext`]: `.BTF.ext`, what a compiler says about instructions;
+//! 12. [`core_reloc`]: what a program must change to run on another kernel;
+//! 13. [`min_btf`]: the few types of a kernel that some programs need for that.
 //!
 //! Bytes are not trusted. Parsing checks that each record is where the offsets say; anything
 //! else (names, references) is checked when it is followed. No input makes a function panic,
@@ -54,13 +60,21 @@
 #![forbid(unsafe_code)]
 
 mod btf;
+pub mod build;
+pub mod c_dump;
+pub mod core_reloc;
+pub mod dedup;
 mod error;
+pub mod ext;
+mod hash;
 mod id;
 mod index;
+pub mod min_btf;
 mod raw;
 pub mod raw_dump;
 #[cfg(test)]
 mod testing;
+mod text;
 pub mod types;
 pub mod value;
 mod walk;

@@ -128,7 +128,7 @@ impl Blob {
             types,
             types + layout,
             self.strings.len() as u32,
-            types,
+            if layout == 0 { 0 } else { types },
             layout,
         ] {
             out.extend(word(v));

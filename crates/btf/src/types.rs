@@ -266,6 +266,11 @@ impl<const W: usize> Elements<'_, W> {
     fn len(&self) -> usize {
         self.rest.len() / (4 * W)
     }
+
+    fn skip(&mut self, n: usize) {
+        let bytes = n.saturating_mul(4 * W);
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
 }
 
 macro_rules! views {
@@ -342,6 +347,12 @@ macro_rules! element_iterators {
 
             fn size_hint(&self) -> (usize, Option<usize>) {
                 (self.elements.len(), Some(self.elements.len()))
+            }
+
+            #[inline]
+            fn nth(&mut self, n: usize) -> Option<$item<'a>> {
+                self.elements.skip(n);
+                self.next()
             }
         }
 

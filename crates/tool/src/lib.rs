@@ -97,7 +97,7 @@ static FIRST_WORDS: [(&str, First); 15] = [
     ("net", First::Missing),
     ("feature", First::Missing),
     ("btf", First::Noun(&nouns::btf::NOUN)),
-    ("gen", First::Missing),
+    ("gen", First::Noun(&nouns::r#gen::NOUN)),
     ("struct_ops", First::Missing),
     ("iter", First::Missing),
     ("token", First::Missing),

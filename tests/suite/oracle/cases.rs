@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result};
 use bpfsys::MapFd;
 use bpfsys::cmd::MapGetNextKey;
-use rbpftool_tests::Private;
 use rbpftool_tests::state::world::World;
+use rbpftool_tests::{Private, fixture};
 
 use crate::compare::{Case, guest, line};
 use crate::rules::Form;
@@ -25,7 +25,7 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     cases.extend(progs(world)?);
     cases.extend(maps(world)?);
     cases.extend(links(world)?);
-    cases.extend(btfs(world)?);
+    cases.extend(btfs(world, private)?);
     cases.extend(pins(private)?);
     cases.extend(changes(world, private)?);
     cases.extend(mistakes(world, private)?);
@@ -227,8 +227,14 @@ fn links(world: &World) -> Result<Vec<Case>> {
         .collect()
 }
 
-fn btfs(world: &World) -> Result<Vec<Case>> {
+fn btfs(world: &World, private: &Private) -> Result<Vec<Case>> {
     let id = world.types.fd.info()?.id().context("BTF without id")?;
+    let (base, split) = (fixture("btf/base.btf"), fixture("btf/split.btf"));
+    let (base, split) = (base.display(), split.display());
+    let core = fixture("core/fields");
+    let core = core.display();
+    let least = private.dir().join("least.btf");
+    let least = least.display();
     let mut cases = vec![
         case(
             "btf show id",
@@ -245,6 +251,41 @@ fn btfs(world: &World) -> Result<Vec<Case>> {
         case(
             "btf dump kernel",
             ["btf dump file /sys/kernel/btf/vmlinux format raw".to_owned()],
+        ),
+        case(
+            "btf dump id as C",
+            [
+                format!("btf dump id {id} format c"),
+                format!("btf dump id {id} format c unsorted"),
+                format!("btf dump id {id} root_id 3 format c root_id 5"),
+                format!("btf dump id {id} root_id 4000000000 format c"),
+            ],
+        ),
+        case(
+            "btf dump several files",
+            [
+                format!("-B {base} btf dump file {split} file {split} format raw"),
+                format!("-B {base} btf dump file {split} file {split} file {split} format c"),
+                format!("btf dump file {split} file {split}"),
+                format!("-B {base} btf dump file {split} file {base}/none"),
+            ],
+        ),
+        case(
+            "gen min_core_btf",
+            [
+                format!("gen min_core_btf {core}.1.el.o {least} {core}.el.o"),
+                format!("gen min_core_btf {core}.1.el.o {least} {core}.el.o {core}.el.o"),
+                format!("gen min_core_btf {base} {least} {core}.el.o"),
+                format!("gen min_core_btf {core}.1.el.o {least} {base}"),
+                format!("gen min_core_btf {core}.1.el.o {least} {core}.c"),
+                format!("gen min_core_btf {base}/none {least} {core}.el.o"),
+                format!("gen min_core_btf {core}.1.el.o {base}/none {core}.el.o"),
+            ],
+        ),
+        case(
+            "btf dump kernel as C",
+            ["", " unsorted", " root_id 100 root_id 2000 root_id 3"]
+                .map(|more| format!("btf dump file /sys/kernel/btf/vmlinux format c{more}")),
         ),
     ];
     cases.extend(module());

@@ -54,6 +54,8 @@ struct Rule {
     kernels: Kernels,
     /// Only in text, or only in JSON.
     form: Option<bool>,
+    /// Needed on newer kernels than some: `btf_blobs` has their types.
+    only_newer: bool,
     what: What,
 }
 
@@ -86,6 +88,10 @@ enum What {
     /// Ours says more of objects of this type: these keys, or all lines in text that are not
     /// said of every object.
     OursMore(String, Vec<String>),
+    /// Theirs have only the name of a struct where ours have its members.
+    UnnamedMembers,
+    /// The first declaration is missing in theirs, or comes later.
+    LostFirst,
     /// Ours is a valid document or text where theirs is wrong: ours must hold these words.
     Ours(String),
 }
@@ -93,8 +99,8 @@ enum What {
 const FILE: &str = "tests/oracle/differences.json";
 
 impl Rules {
-    /// Those that are true of the running kernel.
-    pub(crate) fn read(world: &World) -> Result<Self> {
+    /// Those that are true of the running kernel, and of what was made in it, if anything.
+    pub(crate) fn read(world: Option<&World>) -> Result<Self> {
         let text =
             std::fs::read_to_string(root().join(FILE)).with_context(|| format!("read {FILE}"))?;
         let tables: Value = serde_json::from_str(&text).with_context(|| format!("parse {FILE}"))?;
@@ -179,7 +185,7 @@ impl Rules {
         self.rules
             .iter()
             .filter(|r| !r.kernels.hidden_holders || self.here.holders_are_hidden)
-            .filter(|r| !used.contains_key(&r.id))
+            .filter(|r| !used.contains_key(&r.id) && !r.only_newer)
             .map(|r| r.id.clone())
             .collect()
     }
@@ -196,13 +202,13 @@ pub(crate) struct Here {
 }
 
 impl Here {
-    fn look(world: &World) -> Result<Self> {
+    fn look(world: Option<&World>) -> Result<Self> {
         let symbols = std::fs::read("/proc/kallsyms").context("read /proc/kallsyms")?;
         let data = b" bpf_prog_fops\n";
         Ok(Self {
             version: KernelVersion::running().context("ask for the kernel's version")?,
             holders_are_hidden: !symbols.windows(data.len()).any(|w| w == data),
-            clocks_are_renumbered: clocks_are_renumbered(world)?,
+            clocks_are_renumbered: world.map_or(Ok(false), clocks_are_renumbered)?,
             a_module_has_btf: Path::new("/sys/kernel/btf/veth").exists(),
         })
     }
@@ -343,6 +349,10 @@ impl Rule {
             What::FalseError(error)
         } else if let Some(name) = text("their_own_process") {
             What::TheirOwn(name)
+        } else if v.get("unnamed_members").is_some() {
+            What::UnnamedMembers
+        } else if v.get("lost_first").is_some() {
+            What::LostFirst
         } else if let Some(words) = text("ours_has") {
             What::Ours(words)
         } else {
@@ -358,6 +368,7 @@ impl Rule {
                 Some("json") => Some(true),
                 Some(other) => bail!("'{other}' is no form"),
             },
+            only_newer: v.get("only_newer").is_some(),
             what,
         })
     }
@@ -475,6 +486,14 @@ impl What {
                     }
                 }
             }
+            Self::UnnamedMembers => {
+                ours.stdout = without_members(&ours.out(), &theirs.out()).into_bytes();
+            }
+            Self::LostFirst => {
+                if let Some(rest) = without_extra(&ours.out(), &theirs.out()) {
+                    ours.stdout = rest.into_bytes();
+                }
+            }
             Self::Ours(words) => {
                 if ours.out().contains(words.as_str()) {
                     theirs.stdout.clone_from(&ours.stdout);
@@ -496,6 +515,47 @@ fn error(form: Form, out: &Output) -> Option<String> {
             flat.strip_prefix("{\"error\":").map(str::to_owned)
         }
     }
+}
+
+/// `ours` with `struct name;` for each struct without a name where that is in `theirs`.
+fn without_members(ours: &str, theirs: &str) -> String {
+    let mut theirs = theirs.split_inclusive('\n');
+    let mut lines = ours.split_inclusive('\n');
+    let mut out = String::new();
+    while let Some(line) = lines.next() {
+        let indent = line.len() - line.trim_start_matches('\t').len();
+        let (tabs, opening) = line.split_at(indent);
+        let name = match (theirs.next(), opening.strip_suffix("{\n")) {
+            (Some(other), Some(keyword)) if indent > 0 && other != line => other
+                .strip_prefix(tabs)
+                .and_then(|other| other.strip_prefix(keyword)?.strip_suffix(";\n"))
+                .filter(|name| !name.contains(|c: char| c != '_' && !c.is_alphanumeric())),
+            _ => None,
+        };
+        let Some(name) = name else {
+            out.push_str(line);
+            continue;
+        };
+        let (word, end) = (opening.trim_end_matches("{\n"), format!("{tabs}}}"));
+        lines.find(|line| line.starts_with(&end));
+        out.push_str(&format!("{tabs}{word}{name};\n"));
+    }
+    out
+}
+
+/// `ours` with the first declaration that is not in its place in `theirs` where it is there: it
+/// comes when it is needed, or not at all.
+fn without_extra(ours: &str, theirs: &str) -> Option<String> {
+    const BETWEEN: &str = "\n\n";
+    let mut declarations: Vec<&str> = ours.split(BETWEEN).collect();
+    let theirs: Vec<&str> = theirs.split(BETWEEN).collect();
+    let extra = (0..theirs.len()).find(|n| declarations.get(*n) != theirs.get(*n))?;
+    let first = declarations.remove(extra);
+    if declarations.len() < theirs.len() {
+        let place = theirs.iter().position(|other| *other == first)?;
+        declarations.insert(place, first);
+    }
+    Some(declarations.join(BETWEEN))
 }
 
 /// In the enumerations of 32 bits, each number whose upper 33 bits are all

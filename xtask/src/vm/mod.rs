@@ -1,5 +1,6 @@
 //! `cargo xtask vm`: the kernel suites on other kernels, under emulation.
 
+pub(crate) mod btf;
 mod cpio;
 mod emulator;
 mod guest;
@@ -66,6 +67,7 @@ struct Asked {
     command: Option<String>,
     shell: bool,
     self_test: bool,
+    btf: bool,
     args: Vec<String>,
 }
 
@@ -85,6 +87,7 @@ impl Asked {
                 "--run" => asked.command = Some(value()?.clone()),
                 "--shell" => asked.shell = true,
                 "--self-test" => asked.self_test = true,
+                "--btf" => asked.btf = true,
                 label if MATRIX.iter().any(|k| k.label == label) => {
                     asked.labels.push(label.to_owned());
                 }
@@ -134,6 +137,9 @@ impl<'a> Bench<'a> {
 /// `cargo xtask vm`
 pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     let asked = Asked::parse(args)?;
+    if asked.btf {
+        return btf::extract(ctx);
+    }
     let bench = Bench::new(ctx)?;
     let kernels = asked.kernels(ctx)?;
     if asked.shell {

@@ -56,6 +56,13 @@ impl Modules {
         Ok(Self(found))
     }
 
+    /// Their names and files, by name.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.0
+            .iter()
+            .map(|(name, path)| (name.as_str(), path.as_path()))
+    }
+
     /// `wanted` with all they need, each after what it needs; names that this
     /// kernel has not as a module are left out.
     pub(super) fn closure(&self, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
@@ -85,7 +92,8 @@ impl Modules {
     }
 }
 
-fn unpacked(path: &Path) -> Result<Vec<u8>> {
+/// A module's bytes.
+pub(super) fn unpacked(path: &Path) -> Result<Vec<u8>> {
     let program = match path.extension().and_then(|e| e.to_str()) {
         Some("xz") => "xz",
         Some("zst") => "zstd",

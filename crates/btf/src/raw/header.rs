@@ -5,14 +5,16 @@ use core::ops::Range;
 use super::cursor::Endian;
 use crate::{BtfError, error::Section};
 
-const MAGIC: u16 = 0xeb9f;
+pub(crate) const MAGIC: u16 = 0xeb9f;
 /// Header without, and with, the layout fields.
-const OLD_LEN: usize = 24;
-const NEW_LEN: usize = 32;
+pub(crate) const OLD_LEN: usize = 24;
+pub(crate) const NEW_LEN: usize = 32;
 
 /// The checked header: every range lies inside the blob.
 #[derive(Clone, Debug)]
 pub(crate) struct Header {
+    /// Bytes of the header itself.
+    pub(crate) len: usize,
     pub(crate) endian: Endian,
     pub(crate) flags: u8,
     pub(crate) types: Range<usize>,
@@ -122,6 +124,7 @@ impl Header {
             .get(NEW_LEN..)
             .is_some_and(|t| t.iter().any(|b| *b != 0));
         Ok(Self {
+            len: header.len(),
             endian,
             flags,
             types,

@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod btf;
+pub mod r#gen;
 pub mod help;
 pub mod link;
 pub mod map;

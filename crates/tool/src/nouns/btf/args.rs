@@ -22,6 +22,8 @@ pub struct DumpArgs {
     pub roots: Vec<u32>,
     /// `format c`
     pub as_c: bool,
+    /// `unsorted`: C declarations by id, not by kind and name.
+    pub unsorted: bool,
 }
 
 /// Where the types to dump are.
@@ -60,6 +62,7 @@ impl DumpArgs {
         let mut args = Self {
             roots: Vec::new(),
             as_c: false,
+            unsorted: false,
             source,
         };
         while let Some(word) = words.peek() {
@@ -67,7 +70,9 @@ impl DumpArgs {
                 args.as_c = format(words)?;
             } else if words.accept("root_id") {
                 args.add_root(words)?;
-            } else if !words.accept("unsorted") {
+            } else if words.accept("unsorted") {
+                args.unsorted = true;
+            } else {
                 return Err(invalid(format_args!(
                     "unrecognized option: '{}'",
                     shown(word)
@@ -254,6 +259,7 @@ mod tests {
     fn roots_are_few_and_different() {
         let args = parse("id 1 root_id 5 format raw root_id 0x6 unsorted").unwrap();
         assert_eq!(args.roots, [5, 6]);
+        assert!(args.unsorted && !parse("id 1 format c").unwrap().unsorted);
         let message = |line: &str| parse(line).unwrap_err();
         assert_eq!(
             message("id 1 root_id 5 root_id 05"),

@@ -3,18 +3,21 @@
 use std::io::Write;
 use std::ops::Range;
 
-use btf::Btf;
-use btf::raw_dump;
+use btf::c_dump::{self, DumpError};
+use btf::{Btf, BtfError, TypeId, raw_dump};
 
 use super::args::DumpArgs;
 use super::source::{self, EOPNOTSUPP_STATUS};
 use super::stream::LIMIT;
 use super::{json, stream};
-use crate::command::{Context, unsupported};
+use crate::command::Context;
 use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::render::Output;
 use crate::render::json::part::Part;
 use crate::words::Words;
+
+/// bpftool's exit status for types that contain themselves: -ELOOP.
+const ELOOP_STATUS: u8 = 216;
 
 /// `btf dump SOURCE [format FORMAT] [root_id ID]…`
 pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
@@ -31,7 +34,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
             let failure = Failure::new("JSON output for C-syntax dump is not supported");
             return Err(failure.with_status(EOPNOTSUPP_STATUS));
         }
-        return Err(unsupported("btf dump format c"));
+        return types_as_c(context.output, &loaded.btf, &roots, !args.unsorted);
     }
     if context.output.is_json() {
         types_as_json(context.output, &loaded.btf, &roots)
@@ -90,4 +93,24 @@ pub fn types_as_text(output: &mut Output<'_>, btf: &Btf<'_>, ids: &[u32]) -> Res
             LIMIT.. => Ok(sink.pass(text)?),
         },
     )
+}
+
+/// Writes a header file; of all types, with those of the base, when no ids are given.
+pub fn types_as_c(output: &mut Output<'_>, btf: &Btf<'_>, ids: &[u32], sorted: bool) -> Result<()> {
+    let sink = output.text();
+    let roots: Vec<TypeId> = ids.iter().copied().map(TypeId).collect();
+    let options = c_dump::Options {
+        roots: &roots,
+        sorted,
+    };
+    c_dump::write(btf, options, |text| sink.pass(text)).map_err(|error| match error {
+        DumpError::Sink(error) => error.into(),
+        DumpError::Btf(error) => {
+            let status = match error {
+                BtfError::Cycle { .. } => ELOOP_STATUS,
+                _ => EINVAL_STATUS,
+            };
+            Failure::because("can't declare the types in C", error).with_status(status)
+        }
+    })
 }

@@ -28,11 +28,12 @@ pub static NOUN: Noun = Noun {
     ],
     usage: "\
 Usage: rbpftool btf { show | list } [id BTF_ID]
-       rbpftool btf dump BTF_SRC [format raw] [root_id ROOT_ID]...
+       rbpftool btf dump BTF_SRC [format FORMAT] [root_id ROOT_ID]...
        rbpftool btf help
 
        BTF_SRC := { id BTF_ID | prog PROG | map MAP [{key | value | kv | all}] |
                     file FILE }
+       FORMAT  := { raw | c [unsorted] }
        MAP     := { id MAP_ID | name MAP_NAME | pinned FILE }
        PROG    := { id PROG_ID | tag PROG_TAG | name PROG_NAME | pinned FILE }
        OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} |

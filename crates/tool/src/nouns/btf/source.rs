@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{BtfFd, BtfId, KernelBtf, SysError};
-use btf::Btf;
+use btf::build::Builder;
+use btf::{Btf, BtfError};
 use object::read::ReadCache;
 use object::{Object, ObjectSection, ReadRef};
 
@@ -28,6 +29,8 @@ const KERNEL_FILES: &[u8] = b"/sys/kernel/btf/";
 /// The section of types in an ELF file, and that of the types it is split from.
 const SECTION: &str = ".BTF";
 const BASE_SECTION: &str = ".BTF.base";
+/// The section of what instructions have to do with types.
+const EXT_SECTION: &str = ".BTF.ext";
 
 /// bpftool's exit statuses: -ENODATA for no types in an ELF file, -EOPNOTSUPP.
 const ENODATA_STATUS: u8 = 195;
@@ -63,14 +66,41 @@ pub fn load(context: &mut Context<'_, '_>, source: &Source) -> Result<Loaded> {
         Source::Prog(prog) => of_prog(context, prog).map(Loaded::whole),
         Source::Map(map, types) => of_map(context, map, *types),
         Source::File(path) => file(context, path).map(Loaded::whole),
-        Source::Files(_) => {
-            base_option(context)?;
-            Err(Failure::new(
-                "merging several BTF files is not supported by this version of rbpftool",
-            )
-            .with_status(EOPNOTSUPP_STATUS))
-        }
+        Source::Files(paths) => merged(context, paths).map(Loaded::whole),
     }
+}
+
+/// The types of several files on one base, each once.
+fn merged(context: &Context<'_, '_>, paths: &[PathBuf]) -> Result<Btf<'static>> {
+    let base = match base_option(context)? {
+        Some(base) => base,
+        None if paths.iter().any(|path| is_of_kernel(path)) => Arc::new(vmlinux()?),
+        None => {
+            return Err(
+                Failure::new("several BTF files can only be merged on a base BTF")
+                    .with_hint("name the base with -B")
+                    .with_status(EINVAL_STATUS),
+            );
+        }
+    };
+    let mut builder = Builder::split(&base);
+    for path in paths {
+        let types = read(path, Some(Arc::clone(&base)))?;
+        builder.append(&types).map_err(|error| {
+            let shown = Escaped(path.as_os_str().as_bytes());
+            let status = match error {
+                BtfError::BaseMismatch => EOPNOTSUPP_STATUS,
+                _ => EINVAL_STATUS,
+            };
+            Failure::because(format_args!("failed to merge BTF from {shown}"), error)
+                .with_status(status)
+        })?;
+    }
+    let failed =
+        |error: BtfError| Failure::because("failed to merge BTF", error).with_status(EINVAL_STATUS);
+    builder.dedup().map_err(failed)?;
+    let data = builder.finish().map_err(failed)?;
+    parse(data, Some(base)).map_err(failed)
 }
 
 fn of_prog(context: &mut Context<'_, '_>, handle: &ProgHandle) -> Result<Btf<'static>> {
@@ -144,12 +174,17 @@ fn by_id(context: &mut Context<'_, '_>, id: u32) -> Result<Btf<'static>> {
 
 fn file(context: &mut Context<'_, '_>, path: &Path) -> Result<Btf<'static>> {
     let is_vmlinux = path == Path::new(VMLINUX);
-    let is_module = !is_vmlinux && path.as_os_str().as_bytes().starts_with(KERNEL_FILES);
+    let is_module = !is_vmlinux && is_of_kernel(path);
     match base_option(context)? {
         None if is_vmlinux => vmlinux(),
         None if is_module => read(path, Some(Arc::new(vmlinux()?))),
         base => read(path, base),
     }
+}
+
+/// Whether the running kernel shows these types.
+fn is_of_kernel(path: &Path) -> bool {
+    path.as_os_str().as_bytes().starts_with(KERNEL_FILES)
 }
 
 fn vmlinux() -> Result<Btf<'static>> {
@@ -175,7 +210,7 @@ fn base_option(context: &Context<'_, '_>) -> Result<Option<Arc<Btf<'static>>>> {
 fn parse(
     data: Vec<u8>,
     base: Option<Arc<Btf<'static>>>,
-) -> std::result::Result<Btf<'static>, btf::BtfError> {
+) -> std::result::Result<Btf<'static>, BtfError> {
     match base {
         Some(base) => Btf::parse_split(data, base),
         None => Btf::parse(data),
@@ -185,17 +220,36 @@ fn parse(
 /// Reads a file: types as the kernel exports them, or an ELF file with a section of them. Types
 /// that an ELF file brings a base for are read on that base.
 pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>> {
+    read_with(path, base, None)
+}
+
+/// Reads the types of an object file, and the bytes of its section `.BTF.ext` if it has one.
+pub fn object(path: &Path) -> Result<(Btf<'static>, Option<Vec<u8>>)> {
+    let mut ext = None;
+    let types = read_with(path, None, Some(&mut ext))?;
+    Ok((types, ext))
+}
+
+/// The status for a file that cannot be read or written.
+pub(in crate::nouns) fn io_status(error: &io::Error) -> u8 {
+    error.raw_os_error().map_or(EINVAL_STATUS, |errno| {
+        (errno & 0xff).to_le_bytes()[0].wrapping_neg()
+    })
+}
+
+fn read_with(
+    path: &Path,
+    base: Option<Arc<Btf<'static>>>,
+    ext: Option<&mut Option<Vec<u8>>>,
+) -> Result<Btf<'static>> {
     let shown = Escaped(path.as_os_str().as_bytes());
     let what = format!("failed to load BTF from {shown}");
     let unreadable = |error: io::Error| {
-        let status = error.raw_os_error().map_or(EINVAL_STATUS, |errno| {
-            (errno & 0xff).to_le_bytes()[0].wrapping_neg()
-        });
+        let status = io_status(&error);
         Failure::because(&what, error).with_status(status)
     };
-    let malformed =
-        |error: btf::BtfError| Failure::because(&what, error).with_status(EINVAL_STATUS);
-    let sections = match blobs(path).map_err(unreadable)? {
+    let malformed = |error: BtfError| Failure::because(&what, error).with_status(EINVAL_STATUS);
+    let sections = match blobs(path, ext.is_some()).map_err(unreadable)? {
         Blobs::Plain(data) if !is_btf(&data) && !data.is_empty() => {
             return Err(
                 Failure::new(format_args!("{what}: the file is neither BTF nor ELF"))
@@ -205,6 +259,9 @@ pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>
         Blobs::Plain(data) => return parse(data, base).map_err(malformed),
         Blobs::Elf(sections) => sections,
     };
+    if let Some(ext) = ext {
+        *ext = sections.ext;
+    }
     let Some(types) = sections.types else {
         let failure = Failure::new(format_args!(
             "{what}: the ELF file has no {SECTION} section"
@@ -241,9 +298,11 @@ enum Blobs {
 struct Sections {
     types: Option<Vec<u8>>,
     base: Option<Vec<u8>>,
+    /// Only where it is asked for.
+    ext: Option<Vec<u8>>,
 }
 
-fn blobs(path: &Path) -> io::Result<Blobs> {
+fn blobs(path: &Path, with_ext: bool) -> io::Result<Blobs> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let mut data = Vec::new();
@@ -251,7 +310,7 @@ fn blobs(path: &Path) -> io::Result<Blobs> {
     if is_elf(&data) && metadata.is_file() {
         // a kernel with debugging information is large, and its types are a small part of it
         file.rewind()?;
-        return sections(&ReadCache::new(file)).map(Blobs::Elf);
+        return sections(&ReadCache::new(file), with_ext).map(Blobs::Elf);
     }
     if is_elf(&data) || is_btf(&data) {
         let length = metadata.len().min(LENGTH_MAX).saturating_sub(HEAD);
@@ -260,7 +319,7 @@ fn blobs(path: &Path) -> io::Result<Blobs> {
         file.take(LENGTH_MAX).read_to_end(&mut data)?;
     }
     if is_elf(&data) {
-        return sections(data.as_slice()).map(Blobs::Elf);
+        return sections(data.as_slice(), with_ext).map(Blobs::Elf);
     }
     // what is neither is refused for its first bytes: there is no need to read on
     Ok(Blobs::Plain(data))
@@ -283,7 +342,7 @@ fn is_btf(data: &[u8]) -> bool {
     data.starts_with(b"\x9f\xeb") || data.starts_with(b"\xeb\x9f")
 }
 
-fn sections<'d, R: ?Sized>(data: &'d R) -> io::Result<Sections>
+fn sections<'d, R: ?Sized>(data: &'d R, with_ext: bool) -> io::Result<Sections>
 where
     &'d R: ReadRef<'d>,
 {
@@ -297,6 +356,10 @@ where
     Ok(Sections {
         types: section(SECTION)?,
         base: section(BASE_SECTION)?,
+        ext: match with_ext {
+            true => section(EXT_SECTION)?,
+            false => None,
+        },
     })
 }
 
