@@ -100,6 +100,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     let built = build(ctx, llvm)?;
     println!("{}", built.display());
     if let Some(filter) = test {
+        crate::suites::build_tool(ctx)?;
         let status = crate::suites::suite_command(ctx, &["oracle_bpftool"], filter)
             .status()
             .context("start cargo")?;
