@@ -89,13 +89,17 @@ impl Pair {
             let Some(difference) = rules.judge(case, &words(line), form, &ours, &theirs) else {
                 return Ok(());
             };
-            // Other processes may have changed the kernel's objects meanwhile.
-            let again = self.run(&self.theirs, case, line, form)?;
-            if again == theirs {
+            // Other processes may have changed the kernel's objects meanwhile, the other
+            // of the two among them: both load programs for a moment. What stays the same
+            // when one runs after the other is no accident.
+            let again = (
+                self.run(&self.ours, case, line, form)?,
+                self.run(&self.theirs, case, line, form)?,
+            );
+            if again == (ours, theirs) {
                 bail!("{}\n{difference}", shown(line, form));
             }
-            theirs = again;
-            ours = self.run(&self.ours, case, line, form)?;
+            (ours, theirs) = again;
         }
         bail!(
             "{}: bpftool's answer changes all the time",
