@@ -295,11 +295,20 @@ fn suites(bench: &Bench<'_>, kernel: &Kernel, names: &[&str], args: &[String]) -
     let job = Job::Suites { names, args };
     let files = prepare(bench, kernel, job)?;
     let label = &kernel.label;
-    let story = guest::run(&bench.emulator, &kernel.image, &files, LIMITS, |line| {
-        if !line.starts_with("FEATURE ") {
-            println!("{label:>9} | {line}");
-        }
-    })?;
+    let boot = || {
+        guest::run(&bench.emulator, &kernel.image, &files, LIMITS, |line| {
+            if !line.starts_with("FEATURE ") {
+                println!("{label:>9} | {line}");
+            }
+        })
+    };
+    let mut story = boot()?;
+    // A kernel that dies before it runs anything of ours says something of the
+    // emulator. Twice is no accident.
+    if let (None, Some(why)) = (&story.release, &story.died) {
+        println!("{label}: {why}, before its first process; once more");
+        story = boot()?;
+    }
     fs::remove_file(&files.initramfs).context("remove what was packed")?;
     Ok(story)
 }
