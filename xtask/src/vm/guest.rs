@@ -77,6 +77,13 @@ pub(super) fn run(
     mut each: impl FnMut(&str),
 ) -> Result<Story> {
     let start = Instant::now();
+    // What an earlier one said must not be taken for this one's last words.
+    match fs::remove_file(&files.console) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(e).context("remove an old console log");
+        }
+        _ => {}
+    }
     let mut cmd = emulator.command(image, &files.initramfs);
     cmd.arg("-serial")
         .arg(format!("file:{}", files.console.display()))

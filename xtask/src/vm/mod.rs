@@ -339,11 +339,6 @@ pub(crate) fn table(rows: &[Row]) {
 /// Packs a guest's file system.
 fn prepare(bench: &Bench<'_>, kernel: &Kernel, job: Job<'_>) -> Result<Files> {
     let files = Files::in_dir(&bench.ctx.target.join("vm").join("run").join(&kernel.label))?;
-    for old in [&files.console, &files.log] {
-        if old.exists() {
-            fs::remove_file(old).with_context(|| format!("remove {}", old.display()))?;
-        }
-    }
     let bytes = bench.payload.initramfs(kernel, job)?;
     fs::write(&files.initramfs, bytes)
         .with_context(|| format!("write {}", files.initramfs.display()))?;
