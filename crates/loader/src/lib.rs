@@ -1,14 +1,20 @@
-//! From an ELF object to live links, without libbpf: the outline that the stages will fill.
+//! From an ELF object to live links, without libbpf.
 //!
-//! Nothing is here yet. `bpfsys` talks to the kernel and `btf` knows types; this crate will
-//! join them in five stages, each consuming the one before and none changing it:
+//! The stages, each of which consumes the one before and changes none:
 //!
-//! 1. `elf`: bytes to classified sections, symbols and relocations;
-//! 2. `model`: a plain, editable object: programs, maps, variables, externs, BTF, licence;
-//! 3. `relocate`: the model and facts about the target kernel to instructions with nothing left
-//!    to resolve, and a plan that can be printed;
-//! 4. `kernel`: the plan to file descriptors;
-//! 5. `attach`: file descriptors to links, one file per mechanism.
+//! 1. [`elf`]: bytes to sections, symbols and relocations;
+//! 2. [`model`]: a plain object that can be edited: programs, maps, variables, externs, types;
+//! 3. [`target`]: what must be known of the kernel, asked for when needed, or given;
+//! 4. [`relocate`]: the model and the target to a [`LoadPlan`](relocate::LoadPlan), in which
+//!    nothing is left to resolve but descriptors;
+//! 5. [`kernel`]: the plan to descriptors.
 //!
-//! Stages 1 to 3 make no system calls: the same bytes and the same facts give the same plan.
+//! `elf`, `model` and `relocate` make no system calls: the same bytes and the same facts give the
+//! same plan.
 #![forbid(unsafe_code)]
+
+pub mod elf;
+pub mod kernel;
+pub mod model;
+pub mod relocate;
+pub mod target;

@@ -1,0 +1,1 @@
+//! ELF bytes: sections, symbols and relocations.

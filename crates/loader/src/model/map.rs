@@ -1,0 +1,136 @@
+//! Maps: what to make, and what to put into them.
+
+use super::{MapIdx, ProgIdx};
+use bpfsys::uapi::flags::MapFlags;
+use bpfsys::{MapFd, MapType};
+use btf::TypeId;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A map.
+#[derive(Clone, Debug)]
+pub struct Map {
+    /// Its name in the kernel, at most 15 bytes.
+    pub name: String,
+    /// The variable, or the whole name of the section for data maps: `.rodata.str1.1`.
+    pub symbol: String,
+    /// Where it comes from.
+    pub origin: MapOrigin,
+    /// Type.
+    pub map_type: MapType,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value. Changing that of a data map makes its last array longer or shorter.
+    pub value_size: u32,
+    /// Entries at most, bytes for ring buffers and pages for arenas; 0 where the loader chooses.
+    pub max_entries: u32,
+    /// Flags.
+    pub flags: MapFlags,
+    /// The NUMA node of its memory.
+    pub numa_node: Option<u32>,
+    /// The interface it is offloaded to; 0 for none.
+    pub ifindex: u32,
+    /// What the type makes of it.
+    pub map_extra: u64,
+    /// Type of keys in the object's BTF; void when not known.
+    pub key_type: TypeId,
+    /// Type of values; void when not known.
+    pub value_type: TypeId,
+    /// The pattern for maps inside a map of maps.
+    pub inner: Option<Box<InnerMap>>,
+    /// What to put where, for maps of maps and of programs.
+    pub slots: Vec<Slot>,
+    /// The initial value of a data map, or the global data of an arena; empty when there is none.
+    pub data: Vec<u8>,
+    /// Whether it is found, or pinned when it is made, by its name.
+    pub pinning: Pinning,
+    /// Where exactly it is found or pinned, instead of by name.
+    pub pin_path: Option<PathBuf>,
+    /// A map that is there already, to be used instead of making one.
+    pub reuse: Option<Arc<MapFd>>,
+    /// Whether the object's load makes it. Programs that reach a reference to a map that is not
+    /// made are refused.
+    pub autocreate: bool,
+    /// The only program that may use it.
+    pub exclusive: Option<ProgIdx>,
+}
+
+/// Where a map comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MapOrigin {
+    /// A definition by types, in section `.maps`.
+    Definition,
+    /// A definition by numbers, in section `maps` (`struct bpf_map_def`).
+    Legacy,
+    /// A section of variables that programs may change (`.data…`, `.bss…`).
+    Data,
+    /// A section of constants (`.rodata…`): frozen once it is filled.
+    Constants,
+    /// Values of configuration options: filled from the target, then frozen.
+    Kconfig,
+    /// A variable of section `.struct_ops…`.
+    StructOps(StructOps),
+}
+
+/// The pattern for maps inside a map of maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InnerMap {
+    /// Type.
+    pub map_type: MapType,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Entries at most.
+    pub max_entries: u32,
+    /// Flags.
+    pub flags: MapFlags,
+    /// The NUMA node of its memory.
+    pub numa_node: Option<u32>,
+    /// What the type makes of it.
+    pub map_extra: u64,
+    /// Type of keys in the object's BTF; void when not known.
+    pub key_type: TypeId,
+    /// Type of values; void when not known.
+    pub value_type: TypeId,
+}
+
+/// What is found by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pinning {
+    /// Nothing.
+    None,
+    /// The map, below the directory for pins that the load is given.
+    ByName,
+}
+
+/// An element that is known before anything runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The key: an index of four bytes.
+    pub index: u32,
+    /// What goes there.
+    pub value: SlotValue,
+}
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotValue {
+    /// A map.
+    Map(MapIdx),
+    /// A program.
+    Prog(ProgIdx),
+}
+
+/// Functions that implement a type of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StructOps {
+    /// The type's name, with its flavour: `tcp_congestion_ops`.
+    pub type_name: String,
+    /// The type in the object's BTF. [`Map::data`] is a value of it.
+    pub type_id: TypeId,
+    /// Members that are programs: number of the member in the local type, program.
+    pub progs: Vec<(u32, ProgIdx)>,
+    /// Whether it is attached by a link (`.struct_ops.link`).
+    pub link: bool,
+}
