@@ -9,6 +9,7 @@ pub mod help;
 pub mod link;
 pub mod map;
 pub mod prog;
+pub mod struct_ops;
 pub mod version;
 
 use serde::Serialize;
