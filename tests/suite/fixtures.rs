@@ -5,9 +5,12 @@
 //! ```text
 //! // flags: -mcpu=v4         instead of -mcpu=v3
 //! // targets: bpfel bpfeb    NAME.bpf.o and NAME.eb.bpf.o, instead of the first alone
+//! // linked: OTHER           and NAME.linked.bpf.o, with OTHER.bpf.o
 //! // needs: REASON           what a kernel must have to load it
 //! // libbpf: REASON          why libbpf refuses it
 //! ```
+//!
+//! The reference bpftool links, for there is nothing else to compare a linker with.
 //!
 //! `LOCK` has the hashes of the sources and of the objects, for machines without the compiler.
 //! `RBPF_BLESS=1` compiles everything anew and writes it.
@@ -19,11 +22,12 @@ mod lock;
 #[path = "fixtures/source.rs"]
 mod source;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use rbpftool_tests::{Suite, ensure_eq, fixture, requires};
-use source::Source;
+use source::{Object, Source};
 
 /// The largest object, and all of them together.
 const LARGEST: u64 = 64 << 10;
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
     }
     suite
         .test("objects_are_what_the_compiler_makes", compiled)
+        .test("linked_objects_are_what_the_linker_makes", linked)
         .test("sources_and_objects_are_those_of_the_lock", locked)
         .test("every_file_belongs_to_a_source", no_orphans)
         .test("the_table_has_every_source", described)
@@ -47,8 +52,13 @@ fn main() -> ExitCode {
 
 fn bless() -> Result<()> {
     let sources = Source::all()?;
+    let linker =
+        compile::linker().context("there is no bpftool: `cargo xtask oracle` builds it")?;
     for source in &sources {
         compile::source(source, &fixture("bpf"))?;
+    }
+    for source in &sources {
+        compile::link(&linker, source, &fixture("bpf"))?;
     }
     std::fs::write(fixture("bpf/LOCK"), lock::text(&sources)?).context("write LOCK")
 }
@@ -61,16 +71,46 @@ fn compiled() -> Result<()> {
     let dir = tempfile::tempdir().context("make a directory")?;
     for source in Source::all()? {
         compile::source(&source, dir.path())?;
-        for (_, object) in source.objects() {
-            let made = std::fs::read(dir.path().join(&object))?;
-            let kept = fixture("bpf").join(&object);
-            let kept = std::fs::read(&kept).with_context(|| format!("read {}", kept.display()))?;
-            ensure!(
-                made == kept,
-                "{object} is not what its source makes; RBPF_BLESS=1 compiles it anew"
-            );
+        for object in source.compiled() {
+            same(dir.path(), &object)?;
         }
     }
+    Ok(())
+}
+
+/// Of the objects as they are kept, where the linker is.
+fn linked() -> Result<()> {
+    let linker = compile::linker();
+    requires!(linker.is_some(), "there is no bpftool to link with");
+    let linker = linker.unwrap_or_default();
+    let dir = tempfile::tempdir().context("make a directory")?;
+    let mut seen = 0;
+    for source in Source::all()? {
+        for object in source.linked() {
+            for part in source.parts(&object.target) {
+                std::fs::copy(fixture("bpf").join(&part), dir.path().join(&part)).context(part)?;
+            }
+        }
+        compile::link(&linker, &source, dir.path())?;
+        for object in source.linked() {
+            same(dir.path(), &object)?;
+            seen += 1;
+        }
+    }
+    ensure!(seen > 0, "something is linked");
+    Ok(())
+}
+
+/// What was made in `dir` is what is kept.
+fn same(dir: &Path, object: &Object) -> Result<()> {
+    let Object { file, .. } = object;
+    let made = std::fs::read(dir.join(file)).with_context(|| format!("read {file}"))?;
+    let kept = fixture("bpf").join(file);
+    let kept = std::fs::read(&kept).with_context(|| format!("read {}", kept.display()))?;
+    ensure!(
+        made == kept,
+        "{file} is not what its source makes; RBPF_BLESS=1 makes it anew"
+    );
     Ok(())
 }
 
@@ -94,7 +134,7 @@ fn no_orphans() -> Result<()> {
     let mut known = vec![String::from("LOCK"), "README.md".into(), "include".into()];
     for source in Source::all()? {
         known.push(source.file());
-        known.extend(source.objects().map(|(_, object)| object));
+        known.extend(source.objects().map(|object| object.file));
     }
     for entry in std::fs::read_dir(fixture("bpf")).context("read the folder")? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -121,9 +161,9 @@ fn described() -> Result<()> {
 fn small() -> Result<()> {
     let mut whole = 0;
     for source in Source::all()? {
-        for (_, object) in source.objects() {
-            let len = std::fs::metadata(fixture("bpf").join(&object))?.len();
-            ensure!(len <= LARGEST, "{object} has {len} bytes");
+        for object in source.objects() {
+            let len = std::fs::metadata(fixture("bpf").join(&object.file))?.len();
+            ensure!(len <= LARGEST, "{} has {len} bytes", object.file);
             whole += len;
         }
     }
