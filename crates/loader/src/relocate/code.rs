@@ -5,7 +5,8 @@ use super::error::InsnError;
 use super::externs::{Externs, Resolved};
 use super::uses::{Layout, Use, Uses};
 use super::{
-    CoreNote, JumpTablePlan, Operand, OperandKind, Part, PlanError, Poison, Poisoned, core_reloc,
+    CoreNote, ExternNote, JumpTablePlan, Operand, OperandKind, Part, PlanError, Poison, Poisoned,
+    core_reloc,
 };
 use crate::model::{ExternIdx, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
 use bpfsys::insn::opcode::split_imm64;
@@ -28,6 +29,7 @@ pub(super) struct Code {
     pub(super) operands: Vec<Operand>,
     pub(super) core: Vec<CoreNote>,
     pub(super) poisoned: Vec<Poisoned>,
+    pub(super) externs: Vec<ExternNote>,
     /// Instructions that call or take the address of a function.
     links: Vec<(u32, FuncIdx)>,
     /// Instructions that name a jump table.
@@ -46,6 +48,8 @@ pub(super) struct Refs<'o> {
     pub(super) skipped: &'o HashMap<MapIdx, String>,
     /// What is added to places in an arena.
     pub(super) arenas: &'o HashMap<MapIdx, u64>,
+    /// Whether to note what externs are called.
+    pub(super) explain: bool,
 }
 
 /// All functions that are used, relocated.
@@ -213,6 +217,10 @@ impl Refs<'_> {
                 index: at.0,
             });
         };
+        if self.explain {
+            let name = extern_.name.clone();
+            code.externs.push(ExternNote { insn, name });
+        }
         let is_call = code
             .insns
             .get(insn as usize)
@@ -325,6 +333,11 @@ pub(super) fn link(
             ..poisoned.clone()
         });
         out.poisoned.extend(moved);
+        let moved = code.externs.iter().map(|note| ExternNote {
+            insn: note.insn + start,
+            ..note.clone()
+        });
+        out.externs.extend(moved);
         out.maps.extend(&code.maps);
         out.module_calls |= code.module_calls;
         for (insn, table) in &code.tables {

@@ -210,7 +210,7 @@ pub enum InsnError {
         index: u32,
     },
     /// An instruction that has no room for what it refers to.
-    #[error("it refers to {what}, and {must} can do that only")]
+    #[error("it refers to {what}, which only {must} can")]
     Opcode {
         /// What it refers to.
         what: &'static str,
