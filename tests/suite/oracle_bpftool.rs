@@ -74,7 +74,7 @@ impl Stage {
             .let_go(&private.bpffs().join("all"))
             .context("pin everything")?;
         Ok(Self {
-            loads: loads::Loads::new(&theirs, &private)?,
+            loads: loads::Loads::new(&theirs)?,
             pair: Pair::new(theirs)?,
             rules,
             cases,

@@ -52,7 +52,10 @@ fn run(context: &mut Context<'_, '_>, mut words: Words<'_>, which: Which) -> Res
     let mut object = edit::open(args.object, context.options)?;
     edit::apply(&mut object, &args.edits)?;
     let (path, pinmaps, autoattach) = (args.path, args.pinmaps, args.autoattach);
-    let log = Log { ..args.log };
+    let log = Log {
+        level: args.log.level,
+        file: args.log.file,
+    };
     let edits = Edits {
         kernel_btf: args.edits.kernel_btf,
         kconfig: args.edits.kconfig,

@@ -12,21 +12,21 @@ use crate::render::escape::Escaped;
 
 /// Pins made so far. They are removed again unless they are kept.
 #[derive(Debug, Default)]
-pub struct NewPins {
+pub(super) struct NewPins {
     paths: Vec<PathBuf>,
     directories: Vec<PathBuf>,
 }
 
 impl NewPins {
     /// Pins something.
-    pub fn pin(&mut self, fd: &impl AsFd, path: PathBuf) -> Result<()> {
+    pub(super) fn pin(&mut self, fd: &impl AsFd, path: PathBuf) -> Result<()> {
         pins::pin(fd, &path)?;
         self.paths.push(path);
         Ok(())
     }
 
     /// Makes a directory for pins, unless it is there.
-    pub fn directory(&mut self, dir: &Path) -> Result<()> {
+    pub(super) fn directory(&mut self, dir: &Path) -> Result<()> {
         pins::check_directory(dir)?;
         match std::fs::DirBuilder::new().mode(0o700).create(dir) {
             Ok(()) => self.directories.push(dir.to_path_buf()),
@@ -41,7 +41,7 @@ impl NewPins {
     }
 
     /// Leaves the pins where they are.
-    pub fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         self.paths.clear();
         self.directories.clear();
     }
