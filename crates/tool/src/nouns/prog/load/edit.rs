@@ -10,6 +10,7 @@ use btf::Btf;
 use loader::model::sec_defs::SecDef;
 use loader::model::{AttachTo, EditError, MapIdx, Object, ParseOptions, ProgIdx, Program};
 
+use super::advice;
 use super::args::{Device, Edits, LoadArgs, MapKey, Replacement, Target};
 use crate::cli::Options;
 use crate::failure::{Failure, Result};
@@ -22,8 +23,14 @@ pub fn open(path: &Path, options: &Options) -> Result<Object> {
     let bytes = std::fs::read(path)
         .map_err(|error| Failure::because(format_args!("failed to open object {file}"), error))?;
     let parse = ParseOptions::for_file(&path.to_string_lossy()).relaxed_maps(options.map_compat);
-    Object::parse(&bytes, &parse)
-        .map_err(|error| Failure::because(format_args!("failed to open object {file}"), error))
+    Object::parse(&bytes, &parse).map_err(|error| {
+        let advice = advice::for_model(&error);
+        let failure = Failure::because(format_args!("failed to open object {file}"), error);
+        match advice {
+            Some(advice) => failure.with_hint(advice),
+            None => failure,
+        }
+    })
 }
 
 /// The text of a kernel's configuration.
@@ -93,7 +100,12 @@ pub fn apply_load(object: &mut Object, args: LoadArgs<'_>) -> Result<()> {
 }
 
 fn edit_failed(error: EditError) -> Failure {
-    Failure::because("cannot change the object", error)
+    let advice = advice::for_edit(&error);
+    let failure = Failure::because("cannot change the object", error);
+    match advice {
+        Some(advice) => failure.with_hint(advice),
+        None => failure,
+    }
 }
 
 /// A type of programs, named as sections are. bpftool takes `kprobe` for `kprobe/` as well.

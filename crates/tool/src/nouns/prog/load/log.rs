@@ -33,7 +33,11 @@ fn wanted(log: &Log<'_>, context: &Context<'_, '_>) -> bool {
 }
 
 /// Delivers the logs of everything that was loaded.
-pub(super) fn of_success(context: &mut Context<'_, '_>, log: &Log<'_>, loaded: &Loaded) -> Result<()> {
+pub(super) fn of_success(
+    context: &mut Context<'_, '_>,
+    log: &Log<'_>,
+    loaded: &Loaded,
+) -> Result<()> {
     if !wanted(log, context) {
         return Ok(());
     }
@@ -41,13 +45,21 @@ pub(super) fn of_success(context: &mut Context<'_, '_>, log: &Log<'_>, loaded: &
     add(&mut text, "types", loaded.btf_log());
     for program in loaded.programs() {
         let (name, section) = (program.name(), program.section());
-        add(&mut text, &format!("program {name} ({section})"), program.log());
+        add(
+            &mut text,
+            &format!("program {name} ({section})"),
+            program.log(),
+        );
     }
     deliver(context, log, &text)
 }
 
 /// Delivers what the kernel said of what it refused; whether there was anything.
-pub(super) fn of_failure(context: &mut Context<'_, '_>, log: &Log<'_>, error: &KernelError) -> Result<bool> {
+pub(super) fn of_failure(
+    context: &mut Context<'_, '_>,
+    log: &Log<'_>,
+    error: &KernelError,
+) -> Result<bool> {
     let Some(said) = error.log() else {
         return Ok(false);
     };

@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use loader::kernel::Loaded;
+
 use crate::failure::{Failure, Result};
 use crate::pins;
 use crate::render::escape::Escaped;
@@ -18,6 +20,17 @@ pub(super) struct NewPins {
 }
 
 impl NewPins {
+    /// The pins that a load made for maps that are shared by name.
+    pub(super) fn of_maps(loaded: &Loaded) -> Self {
+        let made = loaded.maps().iter().filter(|map| !map.is_reused());
+        Self {
+            paths: made
+                .filter_map(|map| map.pin().map(Path::to_path_buf))
+                .collect(),
+            directories: Vec::new(),
+        }
+    }
+
     /// Pins something.
     pub(super) fn pin(&mut self, fd: &impl AsFd, path: PathBuf) -> Result<()> {
         pins::pin(fd, &path)?;
