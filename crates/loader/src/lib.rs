@@ -18,3 +18,7 @@ pub mod kernel;
 pub mod model;
 pub mod relocate;
 pub mod target;
+
+#[cfg(test)]
+#[allow(dead_code, reason = "shared with the tests of hostile bytes")]
+mod testing;
