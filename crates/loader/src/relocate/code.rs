@@ -5,9 +5,10 @@ use super::error::InsnError;
 use super::externs::{Externs, Resolved};
 use super::uses::{Layout, Use, Uses};
 use super::{
-    CoreNote, JumpTablePlan, Operand, OperandKind, Part, PlanError, Poison, Poisoned, core_reloc,
+    CoreNote, ExternNote, JumpTablePlan, Operand, OperandKind, Part, PlanError, Poison, Poisoned,
+    core_reloc,
 };
-use crate::model::{ExternIdx, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
+use crate::model::{ExternIdx, ExternKind, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
 use bpfsys::insn::opcode::split_imm64;
 use bpfsys::insn::{CallKind, Insn, Pseudo, opcode};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,6 +29,7 @@ pub(super) struct Code {
     pub(super) operands: Vec<Operand>,
     pub(super) core: Vec<CoreNote>,
     pub(super) poisoned: Vec<Poisoned>,
+    pub(super) externs: Vec<ExternNote>,
     /// Instructions that call or take the address of a function.
     links: Vec<(u32, FuncIdx)>,
     /// Instructions that name a jump table.
@@ -46,6 +48,8 @@ pub(super) struct Refs<'o> {
     pub(super) skipped: &'o HashMap<MapIdx, String>,
     /// What is added to places in an arena.
     pub(super) arenas: &'o HashMap<MapIdx, u64>,
+    /// Whether to note what externs are called.
+    pub(super) explain: bool,
 }
 
 /// All functions that are used, relocated.
@@ -213,6 +217,10 @@ impl Refs<'_> {
                 index: at.0,
             });
         };
+        if self.explain {
+            let name = extern_.name.clone();
+            code.externs.push(ExternNote { insn, name });
+        }
         let is_call = code
             .insns
             .get(insn as usize)
@@ -220,9 +228,10 @@ impl Refs<'_> {
         if !is_call {
             return self.address(insn, resolved, code);
         }
+        let is_function = matches!(extern_.kind, ExternKind::Kfunc { .. });
         let call = code.call(insn, "a function of the kernel")?;
         match resolved {
-            Resolved::Type { id, slot, .. } => {
+            Resolved::Type { id, slot, .. } if is_function => {
                 *call = Insn::new(
                     opcode::code::CALL,
                     0,
@@ -238,7 +247,7 @@ impl Refs<'_> {
                 code.poison(insn, 1, helper, Poison::Kfunc(extern_.name.clone()));
                 Ok(())
             }
-            Resolved::Option { .. } | Resolved::Address(_) => Err(InsnError::Opcode {
+            _ => Err(InsnError::Opcode {
                 what: "a variable of the kernel",
                 must: "a load of 64 bits",
             }),
@@ -325,6 +334,11 @@ pub(super) fn link(
             ..poisoned.clone()
         });
         out.poisoned.extend(moved);
+        let moved = code.externs.iter().map(|note| ExternNote {
+            insn: note.insn + start,
+            ..note.clone()
+        });
+        out.externs.extend(moved);
         out.maps.extend(&code.maps);
         out.module_calls |= code.module_calls;
         for (insn, table) in &code.tables {

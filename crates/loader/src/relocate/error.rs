@@ -210,7 +210,7 @@ pub enum InsnError {
         index: u32,
     },
     /// An instruction that has no room for what it refers to.
-    #[error("it refers to {what}, and {must} can do that only")]
+    #[error("it refers to {what}, which only {must} can")]
     Opcode {
         /// What it refers to.
         what: &'static str,
@@ -334,11 +334,9 @@ pub enum ProgramError {
     #[error("the program that has the function to replace is not given")]
     NoProgram,
     /// What it attaches to is not in the kernel.
-    #[error(
-        "{place} has no {what} '{name}' to attach to ({kind} '{type_name}' is not in its types)"
-    )]
+    #[error("{place} {what} '{name}' to attach to ({kind} '{type_name}' is not in the types)")]
     TargetMissing {
-        /// Where it was looked for.
+        /// Where it was looked for, with "has no".
         place: String,
         /// What sort of thing.
         what: &'static str,

@@ -25,6 +25,7 @@ mod maps;
 mod options;
 mod plan;
 mod struct_ops;
+mod text;
 mod types;
 mod uses;
 
@@ -138,6 +139,7 @@ impl<'t> Stage<'t> {
             externs: &externs,
             skipped: &skipped,
             arenas: &arenas,
+            explain: self.options.explain,
         };
         let mut functions = code::relocate(&refs, &uses, &mut core)?;
         for code in functions.values_mut() {
@@ -480,8 +482,12 @@ impl<'t> Stage<'t> {
                 parts: draft.linked.parts,
                 core: code.core,
                 poisoned: code.poisoned,
+                externs: code.externs,
             });
         }
         programs
     }
 }
+
+#[cfg(test)]
+mod tests;
