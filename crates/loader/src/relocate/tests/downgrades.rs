@@ -1,7 +1,6 @@
 //! What kernels that lack something get.
 
 use super::*;
-use crate::model::Variable;
 
 fn without(features: &[Feature]) -> Described {
     let mut target = Described::default();
@@ -104,17 +103,14 @@ fn attach_types_are_left_out_where_they_may_be() {
 #[test]
 fn sections_are_not_mapped_where_arrays_cannot_be() {
     let mut object = empty();
-    let map = object.add_map(Map {
-        value_type: TypeId(1),
+    object.add_map(Map {
+        flags: MapFlags::MMAPABLE,
         ..section(".data", MapOrigin::Data, &[1])
     });
-    object.variables.push(Variable {
-        name: "v".into(),
-        map,
-        offset: 0,
-        size: 1,
-        type_id: Some(TypeId(1)),
-        linkage: Linkage::Weak,
+    // arrays that the author says can be mapped are left to the kernel
+    object.add_map(Map {
+        flags: MapFlags::MMAPABLE,
+        ..hash("m")
     });
     let plan = check(
         &object,
@@ -122,6 +118,7 @@ fn sections_are_not_mapped_where_arrays_cannot_be() {
         &["map '.data' cannot be mapped"],
     );
     assert_eq!(plan.maps[0].spec.flags, MapFlags::empty());
+    assert_eq!(plan.maps[1].spec.flags, MapFlags::MMAPABLE);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Maps as the kernel gets them.
 
 use super::*;
-use crate::model::{InnerMap, Slot, SlotValue, Variable};
+use crate::model::{InnerMap, Slot, SlotValue};
 
 #[test]
 fn sizes_that_the_loader_chooses() {
@@ -54,25 +54,13 @@ fn sizes_that_the_loader_chooses() {
 #[test]
 fn sections_are_filled_and_constants_frozen() {
     let mut object = empty();
-    let data = object.add_map(Map {
-        value_type: TypeId(1),
-        ..section(".data", MapOrigin::Data, &[1, 2, 3])
-    });
+    object.add_map(section(".data", MapOrigin::Data, &[1, 2, 3]));
     object.add_map(section(".rodata", MapOrigin::Constants, &[4]));
     object.add_map(Map {
         value_size: 100,
         data: Vec::new(),
         ..section(".bss", MapOrigin::Data, &[])
     });
-    let variable = |name: &str, linkage| Variable {
-        name: name.into(),
-        map: data,
-        offset: 0,
-        size: 1,
-        type_id: Some(TypeId(1)),
-        linkage,
-    };
-    object.variables.push(variable("hidden", Linkage::Hidden));
     let plan = planned(&object, &Described::default());
     let got: Vec<_> = plan
         .maps
@@ -83,14 +71,10 @@ fn sections_are_filled_and_constants_frozen() {
         got,
         [
             (Some(&[1, 2, 3][..]), false, MapFlags::empty()),
-            (Some(&[4][..]), true, MapFlags::RDONLY_PROG),
+            (Some(&[4][..]), true, MapFlags::empty()),
             (None, false, MapFlags::empty()),
         ]
     );
-    // global variables are for skeletons, which map them
-    object.variables.push(variable("global", Linkage::Global));
-    let plan = planned(&object, &Described::default());
-    assert_eq!(plan.maps[0].spec.flags, MapFlags::MMAPABLE);
     // a longer value has zeros at its end
     object.maps[0].value_size = 5;
     let plan = planned(&object, &Described::default());

@@ -110,7 +110,7 @@ fn members_are_matched_by_name() {
     assert_eq!(ops.value, value);
     assert_eq!(map.spec.value_size, 48);
     assert_eq!(map.spec.value_type, TypeId::VOID);
-    assert!(map.spec.flags.contains(MapFlags::LINK));
+    assert!(ops.link);
     assert!(plan.btf.as_ref().unwrap().required);
     let hooks: Vec<Option<AttachType>> = plan
         .programs
