@@ -4,6 +4,7 @@ pub mod act;
 pub mod args;
 pub mod dump;
 pub mod gather;
+pub mod load;
 mod text;
 pub mod view;
 
