@@ -28,6 +28,8 @@ pub struct Options {
     pub bpffs: bool,
     /// `-d`: say more on stderr.
     pub debug: bool,
+    /// `-m`: members of map definitions that mean nothing are passed over.
+    pub map_compat: bool,
     /// `-V`.
     pub version: bool,
     /// `-h`.
@@ -95,9 +97,9 @@ fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
             'f' => options.bpffs = true,
             'd' => options.debug = true,
             'B' => options.base_btf = Some(parser.value().map_err(wrong)?.into()),
-            // Nothing is ever mounted without being asked, so there is nothing to switch off;
-            // and every ELF map definition that can be understood is accepted.
-            'n' | 'm' => {}
+            'm' => options.map_compat = true,
+            // Nothing is ever mounted without being asked, so there is nothing to switch off.
+            'n' => {}
             'L' => options.use_loader = true,
             'S' => sign = true,
             'k' => key = Some(parser.value().map_err(wrong)?.into()),

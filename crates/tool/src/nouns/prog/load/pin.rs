@@ -58,9 +58,3 @@ impl Drop for NewPins {
         }
     }
 }
-
-/// The name of a map as that of a pin: bpf file systems have no dots in names.
-#[must_use]
-pub fn map_file_name(name: &str) -> String {
-    name.replace('.', "_")
-}
