@@ -1,7 +1,7 @@
 //! One error for all stages.
 
 use crate::kernel::KernelError;
-use crate::model::ModelError;
+use crate::model::{ModelError, Object};
 use crate::relocate::PlanError;
 use crate::target::TargetError;
 use std::fmt;
@@ -69,6 +69,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// An error of the kernel stage, with the object it is about.
+    #[must_use]
+    pub fn kernel_of(object: &Object, source: KernelError) -> Self {
+        Self::Kernel {
+            object: object.name.clone(),
+            source: Box::new(source),
+        }
+    }
+
     /// Which stage it is of.
     #[must_use]
     pub fn stage(&self) -> Stage {

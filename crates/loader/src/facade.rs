@@ -62,10 +62,7 @@ impl Object {
     /// Any stage's. Nothing of the object is left in the kernel then.
     #[doc(alias = "bpf_object__load")]
     pub fn load(&self, options: &LoadOptions) -> Result<Loaded, Error> {
-        let kernel_error = |source| Error::Kernel {
-            object: self.name.clone(),
-            source: Box::new(source),
-        };
+        let kernel_error = |source| Error::kernel_of(self, source);
         let token = options.token.open().map_err(kernel_error)?;
         let mut kernel = Running::new();
         let mut options = options.clone();
