@@ -253,9 +253,9 @@ pub enum EditError {
         /// The type.
         ty: String,
         /// The least value.
-        low: i128,
+        low: String,
         /// The greatest value.
-        high: i128,
+        high: String,
     },
     /// A text that the array has no room for.
     #[error("variable `{path}`: {len} bytes and a zero do not fit in {room} bytes")]
