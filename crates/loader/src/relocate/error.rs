@@ -337,11 +337,9 @@ pub enum ProgramError {
     #[error("the program that has the function to replace is not given")]
     NoProgram,
     /// What it attaches to is not in the kernel.
-    #[error(
-        "{place} has no {what} '{name}' to attach to ({kind} '{type_name}' is not in its types)"
-    )]
+    #[error("{place} {what} '{name}' to attach to ({kind} '{type_name}' is not in the types)")]
     TargetMissing {
-        /// Where it was looked for.
+        /// Where it was looked for, with "has no".
         place: String,
         /// What sort of thing.
         what: &'static str,

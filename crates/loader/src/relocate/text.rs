@@ -6,6 +6,7 @@ use super::{
 };
 use crate::model::{MapIdx, Pinning, ProgIdx, SlotValue};
 use bpfsys::insn::{CallKind, Insn, Pseudo, disasm};
+use bpfsys::{AttachType, ProgType};
 use btf::{Btf, TypeId, escape};
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
@@ -166,9 +167,11 @@ impl LoadPlan {
             None => write!(f, "type {}", program.prog_type.0)?,
         }
         match program.expected_attach_type {
-            Some(attach) if program.prog_type == bpfsys::ProgType::STRUCT_OPS => {
+            Some(attach) if program.prog_type == ProgType::STRUCT_OPS => {
                 write!(f, ", member {}", attach.0)?;
             }
+            // 0 means a hook of these programs only
+            Some(AttachType(0)) if program.prog_type != ProgType::CGROUP_SKB => {}
             Some(attach) => match attach.name() {
                 Some(name) => write!(f, " for {name}")?,
                 None => write!(f, " for hook {}", attach.0)?,

@@ -324,7 +324,6 @@ fn options_have_the_values_of_the_kernel() {
     let map = &plan.maps[0];
     assert_eq!(map.value.as_deref(), Some(&expect[..]));
     assert!(map.freeze);
-    assert!(map.spec.flags.contains(MapFlags::RDONLY_PROG));
     let program = &plan.programs[0];
     assert_eq!(program.insns[2].src(), 2);
     assert_eq!(program.insns[3].imm, 4);
