@@ -98,7 +98,7 @@ static FIRST_WORDS: [(&str, First); 15] = [
     ("feature", First::Missing),
     ("btf", First::Noun(&nouns::btf::NOUN)),
     ("gen", First::Noun(&nouns::r#gen::NOUN)),
-    ("struct_ops", First::Missing),
+    ("struct_ops", First::Noun(&nouns::struct_ops::NOUN)),
     ("iter", First::Missing),
     ("token", First::Missing),
     ("version", First::Run(nouns::version::run)),

@@ -255,6 +255,9 @@ pub enum ExternError {
     /// It is not weak, and no symbol of the kernel has its name.
     #[error("the kernel has no symbol of this name")]
     NoSymbol,
+    /// It is not weak, and this process is not told where symbols are.
+    #[error("addresses of the kernel's symbols are not shown (kernel.kptr_restrict)")]
+    HiddenSymbol,
     /// Symbols of its name are at several addresses.
     #[error("the kernel has symbols of this name at {first:#x} and {second:#x}")]
     Ambiguous {

@@ -10,7 +10,7 @@ Usage: rbpftool [OPTIONS] OBJECT { COMMAND | help }
        rbpftool batch file FILE
        rbpftool version
 
-       OBJECT := { prog | map | link | btf }
+       OBJECT := { prog | map | link | btf | gen | struct_ops }
        OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} |
                     {-B|--base-btf FILE} | {-V|--version} | {-h|--help} }
 ";

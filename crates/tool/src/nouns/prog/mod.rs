@@ -4,6 +4,7 @@ pub mod act;
 pub mod args;
 pub mod dump;
 pub mod gather;
+pub mod load;
 mod text;
 pub mod view;
 
@@ -21,8 +22,8 @@ pub static NOUN: Noun = Noun {
         Command::new("help", crate::nouns::help::of_noun),
         Command::new("dump", dump::run),
         Command::new("pin", act::pin),
-        Command::missing("load"),
-        Command::missing("loadall"),
+        Command::new("load", load::one),
+        Command::new("loadall", load::all),
         Command::new("attach", act::attach),
         Command::new("detach", act::detach),
         Command::missing("tracelog"),

@@ -1,0 +1,4 @@
+//! `plan`: what loading an object would ask of a kernel, without asking.
+
+pub mod gather;
+pub mod view;
