@@ -1,6 +1,6 @@
 //! What can go wrong between a plan and the kernel.
 
-use crate::relocate::{CoreNote, Poison};
+use crate::relocate::{CoreNote, Poison, SourceLine};
 use bpfsys::{LoadError, SysError, VerifierLog};
 use std::fmt;
 use std::io;
@@ -27,7 +27,7 @@ pub enum KernelError {
         source: io::Error,
     },
     /// The kernel refused the types of an object that needs them.
-    #[error("the types of object `{object}` were refused")]
+    #[error("the types of object '{object}' were refused")]
     Btf {
         /// The object.
         object: String,
@@ -35,13 +35,13 @@ pub enum KernelError {
         source: LoadError,
     },
     /// The object needs its types, and the plan has none.
-    #[error("map `{map}` needs the types of its object, which were not loaded")]
+    #[error("map '{map}' needs the types of its object, which were not loaded")]
     NoBtf {
         /// The map.
         map: String,
     },
     /// The types of a module cannot be opened.
-    #[error("cannot open the types of module `{module}`")]
+    #[error("cannot open the types of module '{module}'")]
     Module {
         /// The module.
         module: String,
@@ -50,13 +50,13 @@ pub enum KernelError {
     },
     /// The plan does not say which types those of a module are: it was made for another kernel,
     /// or by a process that may not see ids.
-    #[error("the plan does not say which types those of module `{module}` are in this kernel")]
+    #[error("the plan does not say which types those of module '{module}' are in this kernel")]
     UnknownModule {
         /// The module.
         module: String,
     },
     /// Something about a map did not work.
-    #[error("cannot {step} map `{map}`")]
+    #[error("cannot {step} map '{map}'")]
     Map {
         /// The map.
         map: String,
@@ -66,7 +66,7 @@ pub enum KernelError {
         source: LoadError,
     },
     /// The map of a jump table cannot be made.
-    #[error("cannot make jump table `{table}` of program `{program}`")]
+    #[error("cannot make jump table '{table}' of program '{program}'")]
     JumpTable {
         /// The program.
         program: String,
@@ -76,7 +76,7 @@ pub enum KernelError {
         source: LoadError,
     },
     /// The global data of an arena cannot be written.
-    #[error("cannot write the data of arena `{map}`: {why}")]
+    #[error("cannot write the data of arena '{map}': {why}")]
     ArenaData {
         /// The map.
         map: String,
@@ -87,7 +87,7 @@ pub enum KernelError {
     #[error(transparent)]
     Mismatch(Box<MapMismatch>),
     /// What is pinned where a map should be is something else.
-    #[error("map `{map}`: what is pinned at {} is no map", path.display())]
+    #[error("map '{map}': what is pinned at {} is no map", path.display())]
     NotAMap {
         /// The map.
         map: String,
@@ -147,7 +147,7 @@ pub enum KernelError {
         source: io::Error,
     },
     /// An element of a map cannot be set to what it should be.
-    #[error("cannot put {value} into slot {index} of map `{map}`")]
+    #[error("cannot put {value} into slot {index} of map '{map}'")]
     Slot {
         /// The map.
         map: String,
@@ -159,7 +159,7 @@ pub enum KernelError {
         source: SysError,
     },
     /// An element of a map should be something that is not loaded.
-    #[error("slot {index} of map `{map}` should be {value}, which was not loaded")]
+    #[error("slot {index} of map '{map}' should be {value}, which was not loaded")]
     EmptySlot {
         /// The map.
         map: String,
@@ -169,7 +169,7 @@ pub enum KernelError {
         value: Pinned,
     },
     /// A map that is needed was not made.
-    #[error("{user} needs map `{map}`, which was not made: {why}")]
+    #[error("{user} needs map '{map}', which was not made: {why}")]
     NoMap {
         /// Who needs it.
         user: Pinned,
@@ -182,8 +182,11 @@ pub enum KernelError {
     #[error("there is no {0}")]
     Unknown(Pinned),
     /// The map implements no type of the kernel.
-    #[error("map `{0}` implements no type of the kernel")]
+    #[error("map '{0}' implements no type of the kernel")]
     NotStructOps(String),
+    /// The object was compiled for the other byte order.
+    #[error("object '{0}' was compiled for machines of the other byte order")]
+    Endian(String),
     /// The plan refers to something it does not have.
     #[error("the plan is inconsistent: {0}")]
     Plan(String),
@@ -227,6 +230,7 @@ impl KernelError {
             | Self::NoMap { .. }
             | Self::Unknown(_)
             | Self::NotStructOps(_)
+            | Self::Endian(_)
             | Self::Plan(_) => None,
         }
     }
@@ -258,8 +262,8 @@ pub enum Pinned {
 impl fmt::Display for Pinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Program(name) => write!(f, "program `{name}`"),
-            Self::Map(name) => write!(f, "map `{name}`"),
+            Self::Program(name) => write!(f, "program '{name}'"),
+            Self::Map(name) => write!(f, "map '{name}'"),
         }
     }
 }
@@ -326,7 +330,7 @@ pub struct Difference {
 impl fmt::Display for MapMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
-        write!(f, "map `{}` is not like the one pinned at {path}", self.map)?;
+        write!(f, "map '{}' is not like the one pinned at {path}", self.map)?;
         for (at, difference) in self.differences.iter().enumerate() {
             let Difference {
                 what,
@@ -366,7 +370,7 @@ pub struct ProgramError {
 
 impl fmt::Display for ProgramError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "program `{}` ({}) ", self.program, self.section)?;
+        write!(f, "program '{}' ({}) ", self.program, self.section)?;
         match &self.cause {
             Some(cause) => write!(f, "{cause}")?,
             None if self.message.is_empty() => f.write_str("was refused")?,
@@ -404,29 +408,13 @@ pub struct Position {
     pub relocated: Option<CoreNote>,
 }
 
-/// A line of a source file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceLine {
-    /// The file, as the compiler was told.
-    pub file: String,
-    /// The line, from 1.
-    pub line: u32,
-    /// The column, from 1; 0 when it is not known.
-    pub column: u32,
-    /// The text.
-    pub text: String,
-}
-
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "instruction {} of `{}`", self.offset, self.function)?;
-        if let Some(line) = &self.line {
-            write!(f, ", {}:{}", line.file, line.line)?;
-            if !line.text.is_empty() {
-                write!(f, ": `{}`", line.text)?;
-            }
+        write!(f, "instruction {} of '{}'", self.offset, self.function)?;
+        match &self.line {
+            Some(line) => write!(f, ", {line}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -466,10 +454,10 @@ impl fmt::Display for Cause {
             Self::CoreRelo { what, why } => {
                 write!(f, "needs {what}, which this kernel does not have: {why}")
             }
-            Self::Map(name) => write!(f, "uses map `{name}`, which was not made"),
+            Self::Map(name) => write!(f, "uses map '{name}', which was not made"),
             Self::Kfunc(name) => write!(
                 f,
-                "calls kernel function `{name}`, which this kernel does not have"
+                "calls kernel function '{name}', which this kernel does not have"
             ),
         }
     }

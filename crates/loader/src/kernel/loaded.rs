@@ -286,7 +286,7 @@ impl Loaded {
                 .checked_add(number.len())
                 .and_then(|end| value.get_mut(start..end));
             let place = place.ok_or_else(|| {
-                KernelError::Plan(format!("map `{map}` has no place for a program at {at}"))
+                KernelError::Plan(format!("map '{map}' has no place for a program at {at}"))
             })?;
             place.copy_from_slice(&number);
         }

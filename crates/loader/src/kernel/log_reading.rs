@@ -1,8 +1,7 @@
 //! From what the verifier wrote to the place in the object that it is about.
 
-use super::error::{Cause, Position, ProgramError, SourceLine};
-use crate::model::LineInfo;
-use crate::relocate::{Part, ProgPlan};
+use super::error::{Cause, Position, ProgramError};
+use crate::relocate::{Part, ProgPlan, SourceLine};
 use bpfsys::{LoadError, VerifierLog};
 use btf::Btf;
 
@@ -96,28 +95,11 @@ fn position(plan: &ProgPlan, types: Option<&[u8]>, insn: u32) -> Option<Position
         insn,
         function: part.map_or(&plan.name, |part| &part.function).clone(),
         offset: insn.saturating_sub(start),
-        line: types.and_then(|types| source_line(&plan.line_info, types, start, insn)),
+        line: types.and_then(|types| {
+            let types = Btf::parse(types).ok()?;
+            SourceLine::of(&types, &plan.line_info, insn)
+        }),
         relocated: relocated.cloned(),
-    })
-}
-
-/// The last line that begins at or before an instruction, in the function that begins at `start`.
-fn source_line(lines: &[LineInfo], types: &[u8], start: u32, insn: u32) -> Option<SourceLine> {
-    let known = lines
-        .iter()
-        .rev()
-        .find(|line| line.insn <= insn)
-        .filter(|line| line.insn >= start)?;
-    let types = Btf::parse(types).ok()?;
-    let text = |offset| {
-        let bytes = types.str_at(offset).unwrap_or_default();
-        btf::escape(bytes.trim_ascii()).into_owned()
-    };
-    Some(SourceLine {
-        file: text(known.file_name_off),
-        line: known.line_col >> 10,
-        column: known.line_col & 0x3ff,
-        text: text(known.line_off),
     })
 }
 

@@ -192,7 +192,7 @@ impl Maker<'_> {
             Err(error) => {
                 let fd = create.run_with_log().map_err(failed)?;
                 self.notes
-                    .push(format!("map `{name}` was made without types: {error}"));
+                    .push(format!("map '{name}' was made without types: {error}"));
                 Ok(fd)
             }
         }
@@ -259,7 +259,7 @@ impl Maker<'_> {
         let found = self.plan.programs.iter().find(|plan| plan.prog == prog);
         let plan = found.ok_or_else(|| {
             KernelError::Plan(format!(
-                "map `{map}` is for one program only, which is not selected"
+                "map '{map}' is for one program only, which is not selected"
             ))
         })?;
         Ok(digest(plan, self.modules))

@@ -19,8 +19,9 @@ mod token;
 
 pub use error::{
     Cause, Difference, KernelError, MapMismatch, MapStep, Pinned, Position, ProgramError,
-    SourceLine,
 };
+pub(crate) use memlock::raise as raise_memlock;
+
 pub use loaded::{Loaded, LoadedMap, LoadedProgram};
 pub use options::{LoadOptions, TokenSource};
 pub use prepare::Prepared;

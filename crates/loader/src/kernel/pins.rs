@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "cannot pin map `m` at {}: that is not in a bpf file system",
+                "cannot pin map 'm' at {}: that is not in a bpf file system",
                 path.display()
             )
         );

@@ -36,6 +36,9 @@ impl LoadPlan {
     /// # Errors
     /// The first thing that the kernel refuses. Nothing of the plan is left then.
     pub fn prepare(&self, options: &LoadOptions) -> Result<Prepared<'_>, KernelError> {
+        if self.endian != btf::Endian::NATIVE {
+            return Err(KernelError::Endian(self.object.clone()));
+        }
         let token = options.token.open()?;
         let mut notes = Vec::new();
         if options.raise_memlock {

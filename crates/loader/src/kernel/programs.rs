@@ -119,7 +119,7 @@ impl Loader<'_> {
                 OperandKind::JumpTable(table) => {
                     let table = tables.get(table as usize).ok_or_else(|| {
                         KernelError::Plan(format!(
-                            "program `{}` has no jump table {table}",
+                            "program '{}' has no jump table {table}",
                             plan.name
                         ))
                     })?;
@@ -128,7 +128,7 @@ impl Loader<'_> {
             };
             let insn = insns.get_mut(operand.insn as usize).ok_or_else(|| {
                 KernelError::Plan(format!(
-                    "program `{}` has no instruction {}",
+                    "program '{}' has no instruction {}",
                     plan.name, operand.insn
                 ))
             })?;
@@ -180,7 +180,7 @@ impl Loader<'_> {
                 Err(error) => {
                     let map = self.plan.maps.get(map.index());
                     self.notes.push(format!(
-                        "map `{}` was not bound to program `{}`: {}",
+                        "map '{}' was not bound to program '{}': {}",
                         map.map_or("?", display_name),
                         plan.name,
                         error.reason()

@@ -8,7 +8,7 @@ use super::{
     CoreNote, ExternNote, JumpTablePlan, Operand, OperandKind, Part, PlanError, Poison, Poisoned,
     core_reloc,
 };
-use crate::model::{ExternIdx, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
+use crate::model::{ExternIdx, ExternKind, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
 use bpfsys::insn::opcode::split_imm64;
 use bpfsys::insn::{CallKind, Insn, Pseudo, opcode};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -228,9 +228,10 @@ impl Refs<'_> {
         if !is_call {
             return self.address(insn, resolved, code);
         }
+        let is_function = matches!(extern_.kind, ExternKind::Kfunc { .. });
         let call = code.call(insn, "a function of the kernel")?;
         match resolved {
-            Resolved::Type { id, slot, .. } => {
+            Resolved::Type { id, slot, .. } if is_function => {
                 *call = Insn::new(
                     opcode::code::CALL,
                     0,
@@ -246,7 +247,7 @@ impl Refs<'_> {
                 code.poison(insn, 1, helper, Poison::Kfunc(extern_.name.clone()));
                 Ok(())
             }
-            Resolved::Option { .. } | Resolved::Address(_) => Err(InsnError::Opcode {
+            _ => Err(InsnError::Opcode {
                 what: "a variable of the kernel",
                 must: "a load of 64 bits",
             }),

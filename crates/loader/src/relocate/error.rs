@@ -267,7 +267,7 @@ pub enum ExternError {
         second: u64,
     },
     /// It is not weak, and no types of the kernel have its name.
-    #[error("neither the kernel nor any of its modules has a {what} '{name}' in its types")]
+    #[error("no {what} '{name}' is in the types of the kernel and its modules")]
     NoType {
         /// Function or variable.
         what: &'static str,
@@ -338,7 +338,7 @@ pub enum ProgramError {
     NoProgram,
     /// What it attaches to is not in the kernel.
     #[error(
-        "{place} has no {what} '{name}' to attach to ({kind} '{type_name}' is not in its types)"
+        "there is no {what} '{name}' to attach to: {kind} '{type_name}' is not in the types of {place}"
     )]
     TargetMissing {
         /// Where it was looked for.

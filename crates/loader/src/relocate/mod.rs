@@ -39,7 +39,7 @@ use bpfsys::uapi::helpers::HelperId;
 use bpfsys::{AttachType, ProgType};
 use code::{Linked, Refs};
 use kernel_types::{Found, KernelTypes, Query};
-use types::{Seen, Types};
+use types::Seen;
 use uses::{Layout, Uses};
 
 /// Whether the target is known to lack a feature. Where it is not known, the kernel is asked for
@@ -165,11 +165,10 @@ impl<'t> Stage<'t> {
                 })
             })
             .collect();
-        let Types { plan: btf, unfit } = types::plan(
+        let btf = types::plan(
             object,
             target,
             &seen,
-            &functions,
             &mut infos,
             required,
             &mut self.downgrades,
@@ -185,7 +184,6 @@ impl<'t> Stage<'t> {
             externs,
             programs: drafts.iter().map(|draft| draft.at).collect(),
             types: btf.is_some(),
-            without_types: unfit,
         };
         let maps = stage.plan(&mut self.downgrades, &mut self.notes)?;
         let programs = self.programs(drafts, &maps, &fd_array, btf.is_some());

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::model::{MapIdx, Pinning, ProgIdx, SlotValue};
 use bpfsys::insn::{CallKind, Insn, Pseudo, disasm};
+use bpfsys::{AttachType, ProgType};
 use btf::{Btf, TypeId, escape};
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
@@ -166,9 +167,11 @@ impl LoadPlan {
             None => write!(f, "type {}", program.prog_type.0)?,
         }
         match program.expected_attach_type {
-            Some(attach) if program.prog_type == bpfsys::ProgType::STRUCT_OPS => {
+            Some(attach) if program.prog_type == ProgType::STRUCT_OPS => {
                 write!(f, ", member {}", attach.0)?;
             }
+            // 0 means a hook of these programs only
+            Some(AttachType(0)) if program.prog_type != ProgType::CGROUP_SKB => {}
             Some(attach) => match attach.name() {
                 Some(name) => write!(f, " for {name}")?,
                 None => write!(f, " for hook {}", attach.0)?,
@@ -304,22 +307,36 @@ fn write_spec(f: &mut Formatter<'_>, spec: &MapSpec) -> fmt::Result {
     Ok(())
 }
 
+/// Bytes but for long runs of zeros: behind those `@` says where the next one is.
 fn write_bytes(f: &mut Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     write!(f, "of {} bytes:", bytes.len())?;
-    // zeros at the end say nothing
-    let used = bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |at| at + 1);
-    for byte in bytes.iter().take(used.min(SHOWN)) {
-        write!(f, " {byte:02x}")?;
+    let mut shown = 0;
+    let mut next = 0;
+    while let Some(zeros) = bytes.get(next..).map(|rest| count_zeros(rest)) {
+        if zeros >= GAP || next + zeros == bytes.len() {
+            next += zeros;
+            if next == bytes.len() {
+                return f.write_str(if shown == 0 { " zeros\n" } else { "\n" });
+            }
+            write!(f, " @{next}")?;
+        }
+        if shown == SHOWN {
+            return f.write_str(" …\n");
+        }
+        if let Some(byte) = bytes.get(next) {
+            write!(f, " {byte:02x}")?;
+        }
+        next += 1;
+        shown += 1;
     }
-    match used {
-        0 => f.write_str(" zeros\n"),
-        _ if used > SHOWN => f.write_str(" …\n"),
-        _ if used < bytes.len() => f.write_str(" then zeros\n"),
-        _ => f.write_str("\n"),
-    }
+    Ok(())
+}
+
+/// Zeros in a row that are left out.
+const GAP: usize = 8;
+
+fn count_zeros(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| **byte == 0).count()
 }
 
 /// What instructions of a program refer to, by name.

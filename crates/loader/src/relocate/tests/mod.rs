@@ -200,8 +200,10 @@ pub(super) fn chain(error: &dyn Error) -> String {
 
 #[track_caller]
 pub(super) fn fails(object: &Object, target: &dyn Target, expect: &str) {
-    let error = plan(object, target).expect_err("it should fail");
-    assert_eq!(chain(&error), expect);
+    match plan(object, target) {
+        Ok(plan) => panic!("it should fail:\n{plan}"),
+        Err(error) => assert_eq!(chain(&error), expect),
+    }
 }
 
 /// The instructions of a program as text, one in a line.
