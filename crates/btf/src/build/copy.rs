@@ -1,5 +1,6 @@
 //! Taking over what other blobs have.
 
+use crate::raw::strings;
 use crate::{Btf, BtfError, Endian, Kind, TypeId};
 
 use super::encode::LayoutEntry;
@@ -94,18 +95,13 @@ impl<'b> Builder<'b> {
         first: usize,
     ) -> Result<(), BtfError> {
         let mut names = Names::new(btf);
-        let mut rest = self.words.get_mut(word..).unwrap_or_default();
-        let mut starts = self.starts.iter().skip(first).peekable();
-        let mut id = btf.start_id();
-        while let Some(start) = starts.next() {
-            let len = match starts.peek() {
-                Some(end) => (**end - *start) as usize,
-                None => rest.len(),
-            };
-            let Some((record, tail)) = core::mem::take(&mut rest).split_at_mut_checked(len) else {
-                break;
-            };
-            rest = tail;
+        let mut start = word;
+        let starts = self.starts.get(first..).unwrap_or_default();
+        for (id, at) in (btf.start_id()..).zip(0..starts.len()) {
+            let end = starts.get(at + 1);
+            let end = end.map_or(self.words.len(), |end| *end as usize);
+            let record = self.words.get_mut(start..end).unwrap_or_default();
+            start = end;
             let kind = kind_of(record);
             let Some(shape) = shape(kind) else {
                 return Err(BtfError::UnknownReferences {
@@ -118,7 +114,6 @@ impl<'b> Builder<'b> {
                 *name = names.translate(&mut self.pool, *name)?;
                 Ok(())
             })?;
-            id += 1;
         }
         Ok(())
     }
@@ -145,7 +140,7 @@ impl<'b> Builder<'b> {
             if *offset != 0 {
                 let name = from.str_at(*offset)?;
                 self.overlap.count(*offset, before(from, *offset), name)?;
-                *offset = self.pool.add(name)?;
+                *offset = self.pool.add_name(name)?;
             }
             Ok(())
         };
@@ -207,7 +202,6 @@ fn put(words: &mut Vec<u32>, endian: Endian, chunks: &[[u8; 4]]) {
 }
 
 /// The byte in front of a string.
-#[inline]
 fn before(btf: &Btf<'_>, offset: u32) -> Option<u8> {
     btf.str_tail(offset.checked_sub(1)?)?.first().copied()
 }
@@ -228,6 +222,8 @@ fn same_base(one: Option<&Btf<'_>>, other: Option<&Btf<'_>>) -> bool {
 struct Names<'o> {
     btf: &'o Btf<'o>,
     overlap: Overlap,
+    /// First offset of the own section.
+    start: u32,
     /// By offset in the own section; 0 where it is not known yet.
     known: Vec<u32>,
 }
@@ -237,6 +233,8 @@ impl<'o> Names<'o> {
         Self {
             btf,
             overlap: Overlap::new(btf.strings().len()),
+            // behind a base that leaves no offsets there is nothing
+            start: u32::try_from(btf.strings_start()).unwrap_or(u32::MAX),
             known: vec![0; btf.strings().len()],
         }
     }
@@ -246,20 +244,28 @@ impl<'o> Names<'o> {
         if offset == 0 {
             return Ok(0);
         }
-        let own = u64::from(offset)
-            .checked_sub(self.btf.strings_start())
-            .and_then(|own| self.known.get_mut(usize::try_from(own).ok()?));
-        match own {
-            // a string of the base, which is the same, or of no section
-            None => self.btf.str_at(offset).map(|_| offset),
-            Some(known) => {
-                if *known == 0 {
-                    let name = self.btf.str_at(offset)?;
-                    self.overlap.count(offset, before(self.btf, offset), name)?;
-                    *known = pool.add(name)?;
-                }
-                Ok(*known)
-            }
+        let own = offset.wrapping_sub(self.start) as usize;
+        match self.known.get(own) {
+            Some(known) if *known != 0 => Ok(*known),
+            _ => self.learn(pool, offset),
         }
+    }
+
+    /// The same for a string that is not known yet.
+    #[inline(never)]
+    fn learn(&mut self, pool: &mut Pool<'_>, offset: u32) -> Result<u32, BtfError> {
+        let own = offset.checked_sub(self.start).map(|own| own as usize);
+        let strings = self.btf.strings();
+        let (Some(own), Some(name)) = (own, own.and_then(|own| strings::at(strings, own))) else {
+            // a string of the base, which is the same, or none
+            return self.btf.str_at(offset).map(|_| offset);
+        };
+        let before = own.checked_sub(1).and_then(|at| strings.get(at));
+        self.overlap.count(offset, before.copied(), name)?;
+        let new = pool.add_name(name)?;
+        if let Some(known) = self.known.get_mut(own) {
+            *known = new;
+        }
+        Ok(new)
     }
 }
