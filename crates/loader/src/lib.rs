@@ -12,3 +12,5 @@
 //!
 //! Stages 1 to 3 make no system calls: the same bytes and the same facts give the same plan.
 #![forbid(unsafe_code)]
+
+pub mod link_objects;

@@ -1,0 +1,457 @@
+//! The types of all objects: names that they share are there once, sections are put together
+//! as those of the ELF file, and what is equal is there once.
+
+use std::collections::{HashMap, HashSet};
+
+use btf::build::{Builder, Renumbered, SecVar};
+use btf::{Btf, Endian, Type, TypeId};
+use object::elf;
+
+use super::agree::is_static;
+use super::error::{LinkError, LinkErrorKind, SymbolDefect};
+use super::input::{Input, Place};
+use super::output::{EXTERN, Merged, Output};
+use super::symbols::{Global, Typed};
+
+/// Linkage of what is defined and seen by other objects.
+#[doc(alias = "BTF_VAR_GLOBAL_ALLOCATED")]
+const DEFINED: u32 = 1;
+
+/// The ids that the types of each object get.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    /// By object and old id; 0 for those that are left out.
+    map: Vec<Vec<u32>>,
+    /// Signatures of externals, by object and old id: what has the names of the parameters.
+    signatures: HashMap<(usize, TypeId), Typed>,
+    /// One past the last.
+    end: u32,
+}
+
+impl Ids {
+    /// Decides it, before any type is written: types refer to later ones.
+    pub(super) fn plan(inputs: &[Input<'_>], out: &Output<'_>) -> Self {
+        let mut ids = Self {
+            end: 1,
+            ..Self::default()
+        };
+        let mut of_globals = vec![0; out.globals.len()];
+        for (object, (input, merged)) in inputs.iter().zip(&out.merged).enumerate() {
+            let mut map = Vec::new();
+            if let Some(btf) = &input.btf {
+                let dropped = dropped(input, btf, merged);
+                map.push(0);
+                for (id, ty) in btf.types() {
+                    let new = ids.of(object, id, &ty, &dropped, merged, out, &mut of_globals);
+                    map.push(new);
+                }
+            }
+            ids.map.push(map);
+        }
+        ids
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a step of the loop above")]
+    fn of(
+        &mut self,
+        object: usize,
+        id: TypeId,
+        ty: &Type<'_>,
+        dropped: &HashSet<TypeId>,
+        merged: &Merged<'_>,
+        out: &Output<'_>,
+        of_globals: &mut [u32],
+    ) -> u32 {
+        match ty {
+            // these are made anew
+            Type::Datasec(_) => return 0,
+            Type::DeclTag(tag) if dropped.contains(&tag.type_id()) => return 0,
+            _ if dropped.contains(&id) => return 0,
+            _ => {}
+        }
+        if let Some(number) = shared(ty, merged)
+            && let Some(known) = of_globals.get_mut(number)
+            && let Some(typed) = out.globals.get(number).and_then(|global| global.typed)
+        {
+            if let Type::Func(func) = ty
+                && (typed.object, typed.id) != (object, id)
+            {
+                self.signatures.insert((object, func.proto()), typed);
+            }
+            if *known == 0 {
+                *known = self.next();
+            }
+            return *known;
+        }
+        self.next()
+    }
+
+    const fn next(&mut self) -> u32 {
+        let id = self.end;
+        // all objects together are far from having that many
+        self.end = self.end.saturating_add(1);
+        id
+    }
+
+    /// The new id of a type; `None` for one that is not there or left out.
+    pub(super) fn get(&self, object: usize, id: TypeId) -> Option<TypeId> {
+        if id.is_void() {
+            return Some(id);
+        }
+        let new = *self.map.get(object)?.get(usize::try_from(id.get()).ok()?)?;
+        (new != 0).then_some(TypeId(new))
+    }
+}
+
+/// The number of the global that a variable or function is.
+fn shared(ty: &Type<'_>, merged: &Merged<'_>) -> Option<usize> {
+    match is_static(ty) {
+        Some(false) => merged.globals.get(ty.name()).copied(),
+        _ => None,
+    }
+}
+
+/// Variables of sections that are left out, because another object has the same.
+fn dropped(input: &Input<'_>, btf: &Btf<'_>, merged: &Merged<'_>) -> HashSet<TypeId> {
+    let mut dropped = HashSet::new();
+    for (_, ty) in btf.types() {
+        let Type::Datasec(datasec) = ty else { continue };
+        let Some(section) = input.section_by_name(datasec.name().or_empty()) else {
+            continue;
+        };
+        if merged.sections.get(section).is_none_or(Option::is_some) {
+            continue;
+        }
+        for line in datasec.vars() {
+            if let Ok(Type::Var(var)) = btf.type_by_id(line.type_id)
+                && !merged.globals.contains_key(var.name().or_empty())
+            {
+                dropped.insert(line.type_id);
+            }
+        }
+    }
+    dropped
+}
+
+/// The types of the result, each once; what became of those planned. `None` if there are none.
+pub(super) fn write<'b>(
+    inputs: &'b [Input<'b>],
+    out: &Output<'b>,
+    ids: &Ids,
+    endian: Endian,
+) -> Result<Option<(Builder<'static>, Renumbered)>, LinkError> {
+    let mut writer = Writer {
+        inputs,
+        out,
+        ids,
+        builder: Builder::new(endian),
+    };
+    for (object, (input, merged)) in inputs.iter().zip(&out.merged).enumerate() {
+        for (id, ty) in input.btf.iter().flat_map(|btf| btf.types()) {
+            writer
+                .add(object, id, &ty, merged)
+                .map_err(|kind| kind.of(&input.name))?;
+        }
+    }
+    writer.add_sections()?;
+    let mut builder = writer.builder;
+    if builder.is_empty() {
+        return Ok(None);
+    }
+    let renumbered = builder
+        .dedup()
+        .map_err(|error| LinkErrorKind::WriteBtf(error).of_all())?;
+    // Strings in the order in which the types that are left use them: linking the result again
+    // then gives the same bytes.
+    let blob = builder.finish();
+    let again = blob.and_then(|blob| {
+        let btf = Btf::parse(blob)?;
+        let mut again = Builder::new(endian);
+        for id in btf.ids() {
+            again.copy_type(&btf, id, &mut |id| id)?;
+        }
+        Ok(again)
+    });
+    let again = again.map_err(|error| LinkErrorKind::WriteBtf(error).of_all())?;
+    Ok(Some((again, renumbered)))
+}
+
+struct Writer<'b, 'o> {
+    inputs: &'b [Input<'b>],
+    out: &'o Output<'b>,
+    ids: &'o Ids,
+    builder: Builder<'static>,
+}
+
+impl<'b> Writer<'b, '_> {
+    /// Adds a type of an object, unless it is there already or left out.
+    fn add(
+        &mut self,
+        object: usize,
+        id: TypeId,
+        ty: &Type<'b>,
+        merged: &Merged<'b>,
+    ) -> Result<(), LinkErrorKind> {
+        if self.ids.get(object, id) != Some(TypeId(self.builder.next_id())) {
+            return Ok(());
+        }
+        let global = shared(ty, merged).and_then(|number| self.out.globals.get(number));
+        if let Some(global) = global
+            && let Some(typed) = global.typed
+        {
+            return self.add_global(global, typed);
+        }
+        if let Type::FuncProto(proto) = ty
+            && let Some(names) = self.names_for(object, id)
+        {
+            let params: Result<Vec<_>, _> = proto
+                .params()
+                .zip(names)
+                .map(|(param, name)| {
+                    let own = param.name.or_empty();
+                    let name = if name.is_empty() { own } else { name };
+                    Ok((name, self.reference(object, id, param.type_id)?))
+                })
+                .collect();
+            let returns = self.reference(object, id, proto.return_type())?;
+            self.builder.add_func_proto(returns, &params?);
+            return Ok(());
+        }
+        let Some(btf) = self.inputs.get(object).and_then(|input| input.btf.as_ref()) else {
+            return Ok(());
+        };
+        let mut missing = None;
+        let ids = self.ids;
+        let mut map = |to| {
+            ids.get(object, to).unwrap_or_else(|| {
+                missing.get_or_insert(to);
+                TypeId::VOID
+            })
+        };
+        self.builder
+            .copy_type(btf, id, &mut map)
+            .map_err(|why| LinkErrorKind::Type { id: id.get(), why })?;
+        match missing {
+            None => Ok(()),
+            Some(to) => Err(LinkErrorKind::Reference {
+                id: id.get(),
+                to: to.get(),
+            }),
+        }
+    }
+
+    fn reference(&self, object: usize, id: TypeId, to: TypeId) -> Result<TypeId, LinkErrorKind> {
+        self.ids
+            .get(object, to)
+            .ok_or_else(|| LinkErrorKind::Reference {
+                id: id.get(),
+                to: to.get(),
+            })
+    }
+
+    /// Adds the variable or function of a name, as its definition has it.
+    fn add_global(&mut self, global: &Global, typed: Typed) -> Result<(), LinkErrorKind> {
+        let btf = self.inputs.get(typed.object).and_then(|i| i.btf.as_ref());
+        let ty = btf.and_then(|btf| btf.type_by_id(typed.id).ok());
+        let linkage = |own| if global.is_defined { DEFINED } else { own };
+        match ty {
+            Some(Type::Var(var)) => {
+                let to = self.reference(typed.object, typed.id, var.type_id())?;
+                self.builder
+                    .add_var(var.name().or_empty(), linkage(var.linkage()), to);
+            }
+            Some(Type::Func(func)) => {
+                let to = self.reference(typed.object, typed.id, func.proto())?;
+                self.builder
+                    .add_func(func.name().or_empty(), linkage(func.linkage()), to);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Names of parameters for the signature of an external: those of the definition.
+    /// Compilers give externals none, and signatures with and without names are not equal.
+    fn names_for(&self, object: usize, proto: TypeId) -> Option<Vec<&'b [u8]>> {
+        let typed = self.ids.signatures.get(&(object, proto))?;
+        let btf = self.inputs.get(typed.object)?.btf.as_ref()?;
+        let own = self.inputs.get(object)?.btf.as_ref()?;
+        let (Ok(Type::Func(func)), Ok(Type::FuncProto(own))) =
+            (btf.type_by_id(typed.id), own.type_by_id(proto))
+        else {
+            return None;
+        };
+        let Ok(Type::FuncProto(proto)) = btf.type_by_id(func.proto()) else {
+            return None;
+        };
+        let names = proto.params().map(|param| param.name.or_empty());
+        (proto.vlen() == own.vlen()).then(|| names.collect())
+    }
+
+    /// Adds the sections: those of the ELF file in its order, then those of externals.
+    fn add_sections(&mut self) -> Result<(), LinkError> {
+        // by section of the result, the objects that say something about it
+        let mut parts: Vec<Vec<Part<'b>>> = vec![Vec::new(); self.out.sections.len()];
+        for (object, (input, merged)) in self.inputs.iter().zip(&self.out.merged).enumerate() {
+            for (_, ty) in input.btf.iter().flat_map(|btf| btf.types()) {
+                let Type::Datasec(datasec) = ty else { continue };
+                let name = datasec.name().or_empty();
+                if name == EXTERN {
+                    continue;
+                }
+                let section = input.section_by_name(name);
+                let placed = section.and_then(|at| merged.sections.get(at).copied().flatten());
+                let home = match section {
+                    Some(_) => placed.map(|placed| placed.section),
+                    None => merged.shells.get(name).copied(),
+                };
+                if let Some(parts) = home.and_then(|home| parts.get_mut(home)) {
+                    parts.push(Part {
+                        object,
+                        datasec,
+                        section,
+                        offset: placed.map_or(0, |placed| placed.offset),
+                    });
+                }
+            }
+        }
+        let shells = (0..self.out.sections.len()).filter(|at| {
+            let section = self.out.sections.get(*at);
+            section.is_some_and(|section| section.body.is_none())
+        });
+        for home in self.out.order.iter().copied().chain(shells) {
+            let (Some(parts), Some(section)) = (parts.get(home), self.out.sections.get(home))
+            else {
+                continue;
+            };
+            if parts.is_empty() {
+                continue;
+            }
+            let mut lines = Vec::new();
+            let mut listed = HashSet::new();
+            for part in parts {
+                let input = self.inputs.get(part.object);
+                self.lines(home, part, &mut listed, &mut lines)
+                    .map_err(|kind| kind.of(input.map_or("", |input| &input.name)))?;
+            }
+            let size = section.body.as_ref().map_or(0, |body| body.size);
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            self.builder.add_datasec(section.name, size, &lines);
+        }
+        Ok(())
+    }
+
+    /// The lines of an object about a section; names that are `listed` have theirs.
+    fn lines(
+        &self,
+        home: usize,
+        part: &Part<'b>,
+        listed: &mut HashSet<usize>,
+        lines: &mut Vec<SecVar>,
+    ) -> Result<(), LinkErrorKind> {
+        let (Some(input), Some(merged)) = (
+            self.inputs.get(part.object),
+            self.out.merged.get(part.object),
+        ) else {
+            return Ok(());
+        };
+        let Some(btf) = &input.btf else { return Ok(()) };
+        let mut symbols = None;
+        for line in part.datasec.vars() {
+            let id = part.datasec.id();
+            let type_id = self.reference(part.object, id, line.type_id)?;
+            let Ok(ty) = btf.type_by_id(line.type_id) else {
+                continue;
+            };
+            let number = shared(&ty, merged);
+            let global = number.and_then(|number| self.out.globals.get(number));
+            if let (Some(number), Some(global)) = (number, global) {
+                // another object's definition is in another section, or it was told already
+                if global.home != Some(home) || !listed.insert(number) {
+                    continue;
+                }
+                let size = global.typed.and_then(|typed| typed.listed);
+                lines.push(SecVar {
+                    type_id,
+                    offset: self.offset_of(input, global, &ty, line.offset)?,
+                    size: size.map_or(line.size, |listed| listed.size),
+                });
+                continue;
+            }
+            let offset = match ty {
+                // compilers leave the offset of what has a symbol to it
+                Type::Var(var) if var.linkage() == DEFINED => {
+                    let symbols = symbols.get_or_insert_with(|| variables(input, part.section));
+                    let value = symbols.get(ty.name());
+                    *value.ok_or_else(|| LinkErrorKind::NoSymbol {
+                        variable: var.name().to_text().into_owned(),
+                        section: part.datasec.name().to_text().into_owned(),
+                    })?
+                }
+                _ => line.offset.into(),
+            };
+            let offset = offset.checked_add(part.offset);
+            lines.push(SecVar {
+                type_id,
+                offset: offset
+                    .and_then(|offset| u32::try_from(offset).ok())
+                    .ok_or_else(|| LinkErrorKind::TooLarge {
+                        what: "a variable 4 gib or more from the start of its section",
+                    })?,
+                size: line.size,
+            });
+        }
+        Ok(())
+    }
+
+    /// Where a shared variable is in its section; for externals what their object says.
+    fn offset_of(
+        &self,
+        input: &Input<'b>,
+        global: &Global,
+        ty: &Type<'b>,
+        own: u32,
+    ) -> Result<u32, LinkErrorKind> {
+        if !global.is_defined || !matches!(ty, Type::Var(_)) {
+            return Ok(own);
+        }
+        let symbol = self.out.symbols.get(global.symbol);
+        let value = symbol.map_or(0, |symbol| symbol.value);
+        u32::try_from(value).map_err(|_error| LinkErrorKind::Symbol {
+            symbol: super::error::Named {
+                index: input
+                    .symbols
+                    .iter()
+                    .position(|other| other.name == ty.name())
+                    .unwrap_or_default(),
+                name: btf::escape(ty.name()).into_owned(),
+            },
+            why: SymbolDefect::Far,
+        })
+    }
+}
+
+/// What an object says about a section.
+#[derive(Clone, Copy)]
+struct Part<'b> {
+    object: usize,
+    datasec: btf::types::Datasec<'b>,
+    /// The section in the object; `None` for externals.
+    section: Option<usize>,
+    /// Where its bytes start in the result.
+    offset: u64,
+}
+
+/// Values of the variables' symbols in a section, by name.
+fn variables<'b>(input: &'b Input<'b>, section: Option<usize>) -> HashMap<&'b [u8], u64> {
+    let mut values = HashMap::new();
+    for symbol in &input.symbols {
+        if let (Place::Section(at), Some(section)) = (symbol.place, section)
+            && at == section
+            && symbol.kind == elf::STT_OBJECT.0
+        {
+            values.entry(symbol.name).or_insert(symbol.value);
+        }
+    }
+    values
+}
