@@ -127,10 +127,7 @@ fn compare(
             }
             also(one.return_type(), other.return_type(), exact);
         }
-        (
-            Type::Struct(one) | Type::Union(one),
-            Type::Struct(other) | Type::Union(other),
-        ) => {
+        (Type::Struct(one) | Type::Union(one), Type::Struct(other) | Type::Union(other)) => {
             same_names(found, want)?;
             if !exact {
                 return Ok(());
@@ -146,7 +143,8 @@ fn compare(
                         want: other.name.to_text().into_owned(),
                     });
                 }
-                let place = |member: &btf::types::Member<'_>| (member.bit_offset, member.bitfield_size);
+                let place =
+                    |member: &btf::types::Member<'_>| (member.bit_offset, member.bitfield_size);
                 if place(&one) != place(&other) {
                     return Err(Mismatch::Offset {
                         kind: found.kind(),

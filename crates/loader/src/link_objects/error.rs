@@ -268,7 +268,7 @@ pub enum LinkErrorKind {
         why: Mismatch,
     },
     /// A map definition that is none.
-    #[error("map {symbol} is not well defined in '{object}'")]
+    #[error("map '{}' is not well defined in '{object}'", .symbol.name)]
     BadMap {
         /// The map's symbol.
         symbol: Named,
@@ -279,7 +279,7 @@ pub enum LinkErrorKind {
         why: MapDefect,
     },
     /// One map defined in two ways.
-    #[error("map {symbol} is another in '{other}'")]
+    #[error("map '{}' is another in '{other}'", .symbol.name)]
     MapsDiffer {
         /// The map's symbol.
         symbol: Named,

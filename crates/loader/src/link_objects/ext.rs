@@ -152,7 +152,10 @@ impl Part<'_> {
         add: impl Fn(&mut Self, &mut Block, R, u64) -> Result<u32, (u32, Defect)>,
     ) -> Result<(), LinkErrorKind> {
         for block in records.blocks() {
-            let name = self.btf.str_at(block.section_name_off()).unwrap_or_default();
+            let name = self
+                .btf
+                .str_at(block.section_name_off())
+                .unwrap_or_default();
             let Some(section) = self.input.section_by_name(name) else {
                 return Err(LinkErrorKind::ExtSection {
                     table,

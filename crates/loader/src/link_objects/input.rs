@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use btf::ext::Ext;
 use btf::{Btf, Endian};
+use object::Endianness;
 use object::elf::{self, FileHeader64, Rel64, SectionHeader64, Sym64};
 use object::pod;
 use object::read::StringTable;
 use object::read::elf::{FileHeader as _, SectionHeader as _, Sym as _};
-use object::Endianness;
 
 use super::error::{LinkErrorKind, Named, RelocDefect, SectionDefect, SymbolDefect};
 
@@ -289,9 +289,8 @@ impl Use {
 
 /// Whether these are relocations of debugging information or of types, which are not needed.
 fn is_made_anew(rel: &[u8]) -> bool {
-    rel.strip_prefix(REL).is_some_and(|target| {
-        target.starts_with(DEBUG) || target == BTF || target == BTF_EXT
-    })
+    rel.strip_prefix(REL)
+        .is_some_and(|target| target.starts_with(DEBUG) || target == BTF || target == BTF_EXT)
 }
 
 impl Section<'_> {
@@ -325,11 +324,7 @@ struct Raw<'d> {
 }
 
 impl<'d> Raw<'d> {
-    fn section(
-        &self,
-        header: &SectionHeader64<Endianness>,
-        name: &'d [u8],
-    ) -> Result<Section<'d>> {
+    fn section(&self, header: &SectionHeader64<Endianness>, name: &'d [u8]) -> Result<Section<'d>> {
         let data = header
             .data(self.order, self.data)
             .map_err(LinkErrorKind::Elf)?;
@@ -345,7 +340,10 @@ impl<'d> Raw<'d> {
     }
 
     /// The entries of a table.
-    fn entries<T: pod::Pod>(&self, section: &Section<'d>) -> core::result::Result<&'d [T], SectionDefect> {
+    fn entries<T: pod::Pod>(
+        &self,
+        section: &Section<'d>,
+    ) -> core::result::Result<&'d [T], SectionDefect> {
         let want = size_of::<T>() as u64;
         if section.entsize != want {
             return Err(SectionDefect::EntrySize {
@@ -429,12 +427,7 @@ impl<'d> Raw<'d> {
     }
 
     /// The relocations in a section, unless what they relocate is left out.
-    fn relocs(
-        &self,
-        index: usize,
-        symtab: usize,
-        input: &Input<'d>,
-    ) -> Result<Option<RelocTable>> {
+    fn relocs(&self, index: usize, symtab: usize, input: &Input<'d>) -> Result<Option<RelocTable>> {
         let defect = |why| LinkErrorKind::Section {
             section: input.named_section(index),
             why,
@@ -517,9 +510,9 @@ impl Symbol<'_> {
                 let plain = self.kind == elf::STT_NOTYPE.0 && self.value == 0 && self.size == 0;
                 (!plain || self.is_local()).then_some(SymbolDefect::Extern)
             }
-            Place::Section(index) if index >= sections => {
-                Some(SymbolDefect::NoSection(u16::try_from(index).unwrap_or(u16::MAX)))
-            }
+            Place::Section(index) if index >= sections => Some(SymbolDefect::NoSection(
+                u16::try_from(index).unwrap_or(u16::MAX),
+            )),
             Place::Section(_) if self.is_section() && self.value != 0 => {
                 Some(SymbolDefect::SectionValue(self.value))
             }

@@ -117,11 +117,7 @@ impl<'d> Output<'d> {
     }
 
     /// Puts the sections of an object behind those of the ones before.
-    fn add_sections(
-        &mut self,
-        inputs: &'d [Input<'d>],
-        object: usize,
-    ) -> Result<Merged<'d>> {
+    fn add_sections(&mut self, inputs: &'d [Input<'d>], object: usize) -> Result<Merged<'d>> {
         let Some(input) = inputs.get(object) else {
             return Ok(Merged::default());
         };
@@ -242,9 +238,7 @@ impl<'d> Output<'d> {
             self.padding = self
                 .padding
                 .checked_sub(start - body.size)
-                .ok_or(LinkErrorKind::TooLarge {
-                    what: PADDING,
-                })?;
+                .ok_or(LinkErrorKind::TooLarge { what: PADDING })?;
             let start = usize::try_from(start).unwrap_or(usize::MAX);
             body.data.resize(start, 0);
             body.data.extend_from_slice(section.data);

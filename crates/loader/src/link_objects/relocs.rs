@@ -82,16 +82,23 @@ impl<'d> Output<'d> {
                         return Err(defect(RelocDefect::NoBytes));
                     }
                     let place = Placed { offset, ..placed };
-                    self.add_to(input.endian, place, target.is_code(), reloc.kind, moved.offset);
+                    self.add_to(
+                        input.endian,
+                        place,
+                        target.is_code(),
+                        reloc.kind,
+                        moved.offset,
+                    );
                 }
-                let from = input.sections.get(section).filter(|s| s.name == JUMP_TABLES);
+                let from = input
+                    .sections
+                    .get(section)
+                    .filter(|s| s.name == JUMP_TABLES);
                 if let Some(from) = from
                     && target.is_code()
                 {
                     let tables = tables.entry(section).or_default();
-                    tables
-                        .uses(old, from.size, placed.offset)
-                        .map_err(defect)?;
+                    tables.uses(old, from.size, placed.offset).map_err(defect)?;
                 }
             }
             relocs.push(OutReloc {
@@ -136,9 +143,7 @@ impl<'d> Output<'d> {
             return;
         };
         for (start, (end, moved)) in &tables.0 {
-            let range = usize::try_from(*start)
-                .ok()
-                .zip(usize::try_from(*end).ok());
+            let range = usize::try_from(*start).ok().zip(usize::try_from(*end).ok());
             let table = range.and_then(|(start, end)| bytes.get_mut(start..end));
             let (words, _) = table.unwrap_or_default().as_chunks_mut();
             for word in words {
@@ -189,7 +194,10 @@ impl JumpTables {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "counts wrap, as in the kernel")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "counts wrap, as in the kernel"
+)]
 fn add32(endian: Endian, word: &mut [u8; 4], by: u64) {
     let by = by as u32;
     *word = match endian {

@@ -264,12 +264,7 @@ impl<'d> Output<'d> {
 
     /// Another symbol of a known name: checks that both are the same thing, and takes it over
     /// if it is the better definition.
-    fn resolve(
-        &mut self,
-        inputs: &'d [Input<'d>],
-        global: usize,
-        new: &Mention<'d>,
-    ) -> Result<()> {
+    fn resolve(&mut self, inputs: &'d [Input<'d>], global: usize, new: &Mention<'d>) -> Result<()> {
         let (Some(known), Some(input)) = (self.globals.get(global), inputs.get(new.object)) else {
             return Ok(());
         };
@@ -373,7 +368,11 @@ fn moved<'d>(
     let Some(placed) = merged.sections.get(index).copied().flatten() else {
         return Ok(None);
     };
-    let offset = if symbol.is_section() { 0 } else { placed.offset };
+    let offset = if symbol.is_section() {
+        0
+    } else {
+        placed.offset
+    };
     let value = symbol
         .value
         .checked_add(offset)

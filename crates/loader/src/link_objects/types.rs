@@ -22,8 +22,6 @@ const DEFINED: u32 = 1;
 pub(super) struct Ids {
     /// By object and old id; 0 for those that are left out.
     map: Vec<Vec<u32>>,
-    /// Signatures of externals, by object and old id: what has the names of the parameters.
-    signatures: HashMap<(usize, TypeId), Typed>,
     /// One past the last.
     end: u32,
 }
@@ -39,51 +37,35 @@ impl Ids {
         for (object, (input, merged)) in inputs.iter().zip(&out.merged).enumerate() {
             let mut map = Vec::new();
             if let Some(btf) = &input.btf {
-                let dropped = dropped(input, btf, merged);
+                let mut dropped = left_out(input, btf, merged);
+                dropped.extend(unused_signatures(object, input, btf, merged, out));
                 map.push(0);
                 for (id, ty) in btf.types() {
-                    let new = ids.of(object, id, &ty, &dropped, merged, out, &mut of_globals);
-                    map.push(new);
+                    let is_dropped = match &ty {
+                        // these are made anew
+                        Type::Datasec(_) => true,
+                        Type::DeclTag(tag) if dropped.contains(&tag.type_id()) => true,
+                        _ => dropped.contains(&id),
+                    };
+                    map.push(match shared(&ty, merged) {
+                        _ if is_dropped => 0,
+                        None => ids.next(),
+                        Some(number) => match of_globals.get_mut(number) {
+                            Some(known) if *known != 0 => *known,
+                            known => {
+                                let new = ids.next();
+                                known.map_or(new, |known| {
+                                    *known = new;
+                                    new
+                                })
+                            }
+                        },
+                    });
                 }
             }
             ids.map.push(map);
         }
         ids
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a step of the loop above")]
-    fn of(
-        &mut self,
-        object: usize,
-        id: TypeId,
-        ty: &Type<'_>,
-        dropped: &HashSet<TypeId>,
-        merged: &Merged<'_>,
-        out: &Output<'_>,
-        of_globals: &mut [u32],
-    ) -> u32 {
-        match ty {
-            // these are made anew
-            Type::Datasec(_) => return 0,
-            Type::DeclTag(tag) if dropped.contains(&tag.type_id()) => return 0,
-            _ if dropped.contains(&id) => return 0,
-            _ => {}
-        }
-        if let Some(number) = shared(ty, merged)
-            && let Some(known) = of_globals.get_mut(number)
-            && let Some(typed) = out.globals.get(number).and_then(|global| global.typed)
-        {
-            if let Type::Func(func) = ty
-                && (typed.object, typed.id) != (object, id)
-            {
-                self.signatures.insert((object, func.proto()), typed);
-            }
-            if *known == 0 {
-                *known = self.next();
-            }
-            return *known;
-        }
-        self.next()
     }
 
     const fn next(&mut self) -> u32 {
@@ -111,8 +93,73 @@ fn shared(ty: &Type<'_>, merged: &Merged<'_>) -> Option<usize> {
     }
 }
 
+/// Signatures that only functions have whose type is another object's. Those of externals have
+/// no names of parameters, and so are no second copy of the definition's.
+fn unused_signatures(
+    object: usize,
+    input: &Input<'_>,
+    btf: &Btf<'_>,
+    merged: &Merged<'_>,
+    out: &Output<'_>,
+) -> HashSet<TypeId> {
+    let is_elsewhere = |id: TypeId, ty: &Type<'_>| {
+        let global = shared(ty, merged).and_then(|number| out.globals.get(number));
+        let typed = global.and_then(|global| global.typed);
+        typed.is_some_and(|typed| (typed.object, typed.id) != (object, id))
+    };
+    let mut unused = HashSet::new();
+    for (id, ty) in btf.types() {
+        if let Type::Func(func) = ty
+            && is_elsewhere(id, &ty)
+            && matches!(btf.type_by_id(func.proto()), Ok(Type::FuncProto(_)))
+        {
+            unused.insert(func.proto());
+        }
+    }
+    if unused.is_empty() {
+        return unused;
+    }
+    for (id, ty) in btf.types() {
+        if !is_elsewhere(id, &ty) {
+            references(&ty, |to| {
+                unused.remove(&to);
+            });
+        }
+    }
+    for relo in input.ext.iter().flat_map(|ext| ext.core_relos().records()) {
+        unused.remove(&relo.type_id);
+    }
+    unused
+}
+
+/// Calls `f` on all types that a type refers to.
+fn references(ty: &Type<'_>, mut f: impl FnMut(TypeId)) {
+    match ty {
+        Type::Ptr(r)
+        | Type::Typedef(r)
+        | Type::Volatile(r)
+        | Type::Const(r)
+        | Type::Restrict(r)
+        | Type::TypeTag(r) => f(r.type_id()),
+        Type::Func(func) => f(func.proto()),
+        Type::Var(var) => f(var.type_id()),
+        Type::DeclTag(tag) => f(tag.type_id()),
+        Type::Array(array) => {
+            f(array.elem_type());
+            f(array.index_type());
+        }
+        Type::Struct(t) | Type::Union(t) => t.members().for_each(|member| f(member.type_id)),
+        Type::FuncProto(proto) => {
+            f(proto.return_type());
+            proto.params().for_each(|param| f(param.type_id));
+        }
+        Type::Datasec(datasec) => datasec.vars().for_each(|line| f(line.type_id)),
+        _ => {}
+    }
+}
+
 /// Variables of sections that are left out, because another object has the same.
-fn dropped(input: &Input<'_>, btf: &Btf<'_>, merged: &Merged<'_>) -> HashSet<TypeId> {
+fn left_out(input: &Input<'_>, btf: &Btf<'_>, merged: &Merged<'_>) -> HashSet<TypeId> {
     let mut dropped = HashSet::new();
     for (_, ty) in btf.types() {
         let Type::Datasec(datasec) = ty else { continue };
@@ -201,22 +248,6 @@ impl<'b> Writer<'b, '_> {
         {
             return self.add_global(global, typed);
         }
-        if let Type::FuncProto(proto) = ty
-            && let Some(names) = self.names_for(object, id)
-        {
-            let params: Result<Vec<_>, _> = proto
-                .params()
-                .zip(names)
-                .map(|(param, name)| {
-                    let own = param.name.or_empty();
-                    let name = if name.is_empty() { own } else { name };
-                    Ok((name, self.reference(object, id, param.type_id)?))
-                })
-                .collect();
-            let returns = self.reference(object, id, proto.return_type())?;
-            self.builder.add_func_proto(returns, &params?);
-            return Ok(());
-        }
         let Some(btf) = self.inputs.get(object).and_then(|input| input.btf.as_ref()) else {
             return Ok(());
         };
@@ -270,24 +301,6 @@ impl<'b> Writer<'b, '_> {
         Ok(())
     }
 
-    /// Names of parameters for the signature of an external: those of the definition.
-    /// Compilers give externals none, and signatures with and without names are not equal.
-    fn names_for(&self, object: usize, proto: TypeId) -> Option<Vec<&'b [u8]>> {
-        let typed = self.ids.signatures.get(&(object, proto))?;
-        let btf = self.inputs.get(typed.object)?.btf.as_ref()?;
-        let own = self.inputs.get(object)?.btf.as_ref()?;
-        let (Ok(Type::Func(func)), Ok(Type::FuncProto(own))) =
-            (btf.type_by_id(typed.id), own.type_by_id(proto))
-        else {
-            return None;
-        };
-        let Ok(Type::FuncProto(proto)) = btf.type_by_id(func.proto()) else {
-            return None;
-        };
-        let names = proto.params().map(|param| param.name.or_empty());
-        (proto.vlen() == own.vlen()).then(|| names.collect())
-    }
-
     /// Adds the sections: those of the ELF file in its order, then those of externals.
     fn add_sections(&mut self) -> Result<(), LinkError> {
         // by section of the result, the objects that say something about it
@@ -334,6 +347,8 @@ impl<'b> Writer<'b, '_> {
                 self.lines(home, part, &mut listed, &mut lines)
                     .map_err(|kind| kind.of(input.map_or("", |input| &input.name)))?;
             }
+            // kernels want them in order; externals have no offset and stay as they are
+            lines.sort_by_key(|line| line.offset);
             let size = section.body.as_ref().map_or(0, |body| body.size);
             let size = u32::try_from(size).unwrap_or(u32::MAX);
             self.builder.add_datasec(section.name, size, &lines);
