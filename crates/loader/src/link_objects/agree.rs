@@ -8,7 +8,7 @@ use btf::{Btf, Kind, Type, TypeId};
 use super::error::Mismatch;
 
 /// Linkage of what only one object sees.
-const STATIC: u32 = 0;
+pub(super) const STATIC: u32 = 0;
 
 /// Whether a variable or function is static; `None` for other types.
 pub(super) fn is_static(ty: &Type<'_>) -> Option<bool> {

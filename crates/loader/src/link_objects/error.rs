@@ -207,7 +207,7 @@ pub enum LinkErrorKind {
         other: String,
     },
     /// A section that all objects must have alike.
-    #[error("section {section} is {}, and {} in '{other}'", .found.escape_ascii(), .want.escape_ascii())]
+    #[error("section {section} holds '{}', and '{}' in '{other}'", contents(.found), contents(.want))]
     ContentsDiffer {
         /// The section.
         section: Named,
@@ -319,6 +319,12 @@ const fn order(endian: Endian) -> &'static str {
         Endian::Little => "little",
         Endian::Big => "big",
     }
+}
+
+/// The first bytes of a section of text, without the NUL at its end.
+fn contents(bytes: &[u8]) -> String {
+    let text = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    btf::escape(text.get(..64).unwrap_or(text)).into_owned()
 }
 
 fn also(other: Option<&str>) -> String {

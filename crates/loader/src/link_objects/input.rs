@@ -146,7 +146,7 @@ pub(super) struct Input<'d> {
     pub(super) ext: Option<Ext<'d>>,
     /// Bytes of the file.
     pub(super) bytes: u64,
-    /// The first section of each name.
+    /// The first section of each name that is not left out.
     by_name: HashMap<&'d [u8], usize>,
 }
 
@@ -219,7 +219,7 @@ impl<'d> Input<'d> {
                 }
                 section.check().map_err(defect)?;
             }
-            if index != 0 {
+            if section.role != Role::Skipped {
                 input.by_name.entry(name).or_insert(index);
             }
             input.sections.push(section);
@@ -247,7 +247,7 @@ impl<'d> Input<'d> {
         Named::new(index, name)
     }
 
-    /// The first section of a name.
+    /// The first section of a name, of those that are not left out.
     pub(super) fn section_by_name(&self, name: &[u8]) -> Option<usize> {
         self.by_name.get(name).copied()
     }

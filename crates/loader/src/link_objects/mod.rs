@@ -121,4 +121,6 @@ impl<'d> Linker<'d> {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

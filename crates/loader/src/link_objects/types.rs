@@ -7,7 +7,7 @@ use btf::build::{Builder, Renumbered, SecVar};
 use btf::{Btf, Endian, Type, TypeId};
 use object::elf;
 
-use super::agree::is_static;
+use super::agree::{STATIC, is_static};
 use super::error::{LinkError, LinkErrorKind, SymbolDefect};
 use super::input::{Input, Place};
 use super::output::{EXTERN, Merged, Output};
@@ -248,6 +248,10 @@ impl<'b> Writer<'b, '_> {
         {
             return self.add_global(global, typed);
         }
+        if is_static(ty) == Some(false) {
+            // no symbol that others see stands for it, so it is none that they see
+            return self.add_place(object, ty, |_own| STATIC);
+        }
         let Some(btf) = self.inputs.get(object).and_then(|input| input.btf.as_ref()) else {
             return Ok(());
         };
@@ -283,18 +287,32 @@ impl<'b> Writer<'b, '_> {
     /// Adds the variable or function of a name, as its definition has it.
     fn add_global(&mut self, global: &Global, typed: Typed) -> Result<(), LinkErrorKind> {
         let btf = self.inputs.get(typed.object).and_then(|i| i.btf.as_ref());
-        let ty = btf.and_then(|btf| btf.type_by_id(typed.id).ok());
-        let linkage = |own| if global.is_defined { DEFINED } else { own };
+        match btf.map(|btf| btf.type_by_id(typed.id)) {
+            Some(Ok(ty)) => self.add_place(typed.object, &ty, |own| match global.is_defined {
+                true => DEFINED,
+                false => own,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a variable or function of an object with a linkage made of its own.
+    fn add_place(
+        &mut self,
+        object: usize,
+        ty: &Type<'_>,
+        linkage: impl Fn(u32) -> u32,
+    ) -> Result<(), LinkErrorKind> {
         match ty {
-            Some(Type::Var(var)) => {
-                let to = self.reference(typed.object, typed.id, var.type_id())?;
-                self.builder
-                    .add_var(var.name().or_empty(), linkage(var.linkage()), to);
+            Type::Var(var) => {
+                let to = self.reference(object, var.id(), var.type_id())?;
+                let name = var.name().or_empty();
+                self.builder.add_var(name, linkage(var.linkage()), to);
             }
-            Some(Type::Func(func)) => {
-                let to = self.reference(typed.object, typed.id, func.proto())?;
-                self.builder
-                    .add_func(func.name().or_empty(), linkage(func.linkage()), to);
+            Type::Func(func) => {
+                let to = self.reference(object, func.id(), func.proto())?;
+                let name = func.name().or_empty();
+                self.builder.add_func(name, linkage(func.linkage()), to);
             }
             _ => {}
         }

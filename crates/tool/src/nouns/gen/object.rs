@@ -22,9 +22,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
     let linked = linked(&inputs)?;
     // Only now: an output may be one of the inputs, and one that cannot be made is left alone.
     std::fs::write(output, linked).map_err(|error| {
-        let status = source::io_status(&error);
         Failure::because(format_args!("failed to write '{}'", shown(output)), error)
-            .with_status(status)
     })?;
     context.output.done()
 }
