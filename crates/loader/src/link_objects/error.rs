@@ -11,7 +11,7 @@ use super::map_def::{MapDefect, MapMismatch};
 #[derive(Debug)]
 pub struct LinkError {
     object: Option<String>,
-    kind: LinkErrorKind,
+    kind: Box<LinkErrorKind>,
 }
 
 impl LinkError {
@@ -21,13 +21,13 @@ impl LinkError {
     }
 
     /// What is wrong.
-    pub const fn kind(&self) -> &LinkErrorKind {
+    pub fn kind(&self) -> &LinkErrorKind {
         &self.kind
     }
 
     /// Both parts.
     pub fn into_parts(self) -> (Option<String>, LinkErrorKind) {
-        (self.object, self.kind)
+        (self.object, *self.kind)
     }
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for LinkError {
 
 impl core::error::Error for LinkError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        core::error::Error::source(&self.kind)
+        core::error::Error::source(&*self.kind)
     }
 }
 
@@ -51,15 +51,15 @@ impl LinkErrorKind {
     pub(super) fn of(self, object: &str) -> LinkError {
         LinkError {
             object: Some(object.into()),
-            kind: self,
+            kind: Box::new(self),
         }
     }
 
     /// The same, of no object in particular.
-    pub(super) const fn of_all(self) -> LinkError {
+    pub(super) fn of_all(self) -> LinkError {
         LinkError {
             object: None,
-            kind: self,
+            kind: Box::new(self),
         }
     }
 }
@@ -265,7 +265,7 @@ pub enum LinkErrorKind {
         other: String,
         /// What differs.
         #[source]
-        why: Mismatch,
+        why: Box<Mismatch>,
     },
     /// A map definition that is none.
     #[error("map '{}' is not well defined in '{object}'", .symbol.name)]
@@ -276,7 +276,7 @@ pub enum LinkErrorKind {
         object: String,
         /// What is wrong with it.
         #[source]
-        why: MapDefect,
+        why: Box<MapDefect>,
     },
     /// One map defined in two ways.
     #[error("map '{}' is another in '{other}'", .symbol.name)]
@@ -287,7 +287,7 @@ pub enum LinkErrorKind {
         other: String,
         /// What differs.
         #[source]
-        why: MapMismatch,
+        why: Box<MapMismatch>,
     },
     /// A variable of `.BTF` that no symbol stands for.
     #[error("variable '{variable}' of section '{section}' in .BTF has no symbol")]

@@ -133,7 +133,7 @@ impl<'d> Output<'d> {
             }
         }
         // sections of externals are not in the ELF file
-        for (_, ty) in input.btf.iter().flat_map(|btf| btf.types()) {
+        for (_, ty) in input.btf.iter().flat_map(btf::Btf::types) {
             if let btf::Type::Datasec(datasec) = ty {
                 let name = datasec.name().or_empty();
                 if name != EXTERN && input.section_by_name(name).is_none() {

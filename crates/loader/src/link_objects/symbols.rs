@@ -309,7 +309,7 @@ impl<'d> Output<'d> {
                     MapDef::parse(btf, id).map_err(|why: MapDefect| LinkErrorKind::BadMap {
                         symbol: symbol(),
                         object: object.to_owned(),
-                        why,
+                        why: why.into(),
                     })
                 };
                 let want = define(there, &other())?;
@@ -319,13 +319,13 @@ impl<'d> Output<'d> {
                     .map_err(|why| LinkErrorKind::MapsDiffer {
                         symbol: symbol(),
                         other: other(),
-                        why,
+                        why: why.into(),
                     })?;
             } else {
                 agree(here, there).map_err(|why| LinkErrorKind::TypesDiffer {
                     symbol: symbol(),
                     other: other(),
-                    why,
+                    why: why.into(),
                 })?;
             }
         }

@@ -194,7 +194,7 @@ pub(super) fn write<'b>(
         builder: Builder::new(endian),
     };
     for (object, (input, merged)) in inputs.iter().zip(&out.merged).enumerate() {
-        for (id, ty) in input.btf.iter().flat_map(|btf| btf.types()) {
+        for (id, ty) in input.btf.iter().flat_map(Btf::types) {
             writer
                 .add(object, id, &ty, merged)
                 .map_err(|kind| kind.of(&input.name))?;
@@ -324,7 +324,7 @@ impl<'b> Writer<'b, '_> {
         // by section of the result, the objects that say something about it
         let mut parts: Vec<Vec<Part<'b>>> = vec![Vec::new(); self.out.sections.len()];
         for (object, (input, merged)) in self.inputs.iter().zip(&self.out.merged).enumerate() {
-            for (_, ty) in input.btf.iter().flat_map(|btf| btf.types()) {
+            for (_, ty) in input.btf.iter().flat_map(Btf::types) {
                 let Type::Datasec(datasec) = ty else { continue };
                 let name = datasec.name().or_empty();
                 if name == EXTERN {
@@ -426,11 +426,11 @@ impl<'b> Writer<'b, '_> {
             let offset = offset.checked_add(part.offset);
             lines.push(SecVar {
                 type_id,
-                offset: offset
-                    .and_then(|offset| u32::try_from(offset).ok())
-                    .ok_or_else(|| LinkErrorKind::TooLarge {
+                offset: offset.and_then(|offset| u32::try_from(offset).ok()).ok_or(
+                    LinkErrorKind::TooLarge {
                         what: "a variable 4 gib or more from the start of its section",
-                    })?,
+                    },
+                )?,
                 size: line.size,
             });
         }

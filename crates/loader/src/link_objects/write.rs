@@ -25,8 +25,8 @@ const TABLE: u64 = 8;
 /// Bytes of the file's header, of a section's, a symbol and a relocation.
 const HEADER: u16 = 64;
 const SECTION: u16 = 64;
-const SYMBOL: u64 = 24;
-const RELOC: u64 = 16;
+const SYMBOL: usize = 24;
+const RELOC: usize = 16;
 
 /// A section to write.
 struct Section<'o> {
@@ -118,7 +118,7 @@ pub(super) fn write(
         let Some(flags) = section.reloc_flags else {
             continue;
         };
-        let mut data = Vec::with_capacity(section.relocs.len() * RELOC as usize);
+        let mut data = Vec::with_capacity(section.relocs.len() * RELOC);
         for reloc in &section.relocs {
             let symbol = positions.get(reloc.symbol).copied().unwrap_or_default();
             let entry = Rel64 {
@@ -136,7 +136,7 @@ pub(super) fn write(
             link: SYMTAB,
             info: numbers.get(at).copied().unwrap_or_default(),
             align: TABLE,
-            entsize: RELOC,
+            entsize: RELOC as u64,
         });
     }
     for (name, data) in [(BTF, types), (BTF_EXT, ext)] {
@@ -193,7 +193,7 @@ fn symtab(globals: u32) -> Section<'static> {
         link: STRTAB,
         info: globals,
         align: TABLE,
-        entsize: SYMBOL,
+        entsize: SYMBOL as u64,
     }
 }
 
@@ -227,7 +227,7 @@ fn symbols(
 ) -> Result<Vec<u8>> {
     let mut sorted: Vec<_> = positions.iter().zip(&out.symbols).collect();
     sorted.sort_unstable_by_key(|(position, _)| **position);
-    let mut data = vec![0; SYMBOL as usize];
+    let mut data = vec![0; SYMBOL];
     for (_, symbol) in sorted {
         let section = match symbol.place {
             Place::Undefined => 0,
