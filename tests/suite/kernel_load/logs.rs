@@ -32,10 +32,7 @@ fn kept(dir: &Path) -> Result<()> {
         .context("the program")?
         .log()
         .as_str();
-    ensure!(
-        log.contains("exit") && log.contains("processed "),
-        "{log}"
-    );
+    ensure!(log.contains("exit") && log.contains("processed "), "{log}");
     // One program may ask for its own.
     for program in object.programs_mut() {
         program.log_level = Some(4);
@@ -46,10 +43,7 @@ fn kept(dir: &Path) -> Result<()> {
         .context("the program")?
         .log()
         .as_str();
-    ensure!(
-        log.contains("processed ") && !log.contains("exit"),
-        "{log}"
-    );
+    ensure!(log.contains("processed ") && !log.contains("exit"), "{log}");
     Ok(())
 }
 
