@@ -315,7 +315,7 @@ fn names_that_are_parts_of_each_other() {
     bytes[symtab + 24..symtab + 32].copy_from_slice(&(start as u64).to_le_bytes());
     bytes[symtab + 32..symtab + 40].copy_from_slice(&(size as u64).to_le_bytes());
     let error = Object::parse(&bytes, &ParseOptions::default()).unwrap_err();
-    assert!(matches!(error, ModelError::NamesOverlap { .. }), "{error}");
+    assert!(matches!(error, ModelError::Overlap { .. }), "{error}");
 }
 
 /// Functions that share instructions would be made many times the file.
@@ -393,4 +393,31 @@ fn exception_callbacks() {
         expect(&broken, "main", &[(0, &format!("broken {why}"))]);
     }
     expect(&object("some other tag", false), "main", &[]);
+}
+
+/// Sections that all are the same bytes: each would be copied.
+#[test]
+fn sections_that_share_bytes() {
+    for (name, kind, flags) in [
+        (".data.x", PROGBITS, 3),
+        ("tc", PROGBITS, crate::testing::EXEC),
+    ] {
+        let mut file = File::native();
+        let start = file.section(name, kind, flags, &[0x95; 8000]);
+        file.symbol("f0", start, (0, 8000), GLOBAL | crate::testing::FUNC);
+        for at in 0..300u16 {
+            let section = file.section(name, kind, flags, &[]);
+            let name = format!("f{}", at + 1);
+            file.symbol(&name, section, (0, 8000), GLOBAL | crate::testing::FUNC);
+        }
+        let mut bytes = file.build();
+        let table = u64::from_le_bytes(bytes[0x28..0x30].try_into().unwrap());
+        let header = |index: u64| usize::try_from(table + index * 64).unwrap();
+        let place = bytes[header(2) + 24..header(2) + 40].to_vec();
+        for index in 3..303 {
+            bytes[header(index) + 24..header(index) + 40].copy_from_slice(&place);
+        }
+        let error = Object::parse(&bytes, &ParseOptions::default()).unwrap_err();
+        assert!(matches!(error, ModelError::Overlap { .. }), "{error}");
+    }
 }
