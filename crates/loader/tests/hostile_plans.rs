@@ -26,9 +26,9 @@ static OBJECTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 fn sound_objects_have_plans_or_errors() {
     for object in OBJECTS.iter() {
         for missing in [0, u32::MAX, 0x0000_ff00] {
-            let mut data = missing.to_le_bytes().to_vec();
+            let mut data = object.clone();
+            data.extend(missing.to_le_bytes());
             data.push(0);
-            data.extend(object);
             load_plan::run(&data);
         }
     }
@@ -54,15 +54,14 @@ fn damaged() -> impl Strategy<Value = Input> {
     let damage = prop::collection::vec((any::<prop::sample::Index>(), word), 0..12);
     let which = any::<prop::sample::Index>();
     (which, any::<u32>(), any::<u8>(), damage).prop_map(|(which, missing, selected, damage)| {
-        let mut object = which.get(&OBJECTS).clone();
+        let mut object = which.get(&*OBJECTS).clone();
         for (at, word) in damage {
             let at = at.index(object.len() / 4) * 4;
             object[at..at + 4].copy_from_slice(&word.to_le_bytes());
         }
-        let mut data = missing.to_le_bytes().to_vec();
-        data.push(selected);
-        data.extend(object);
-        Input(data)
+        object.extend(missing.to_le_bytes());
+        object.push(selected);
+        Input(object)
     })
 }
 

@@ -7,13 +7,14 @@ use loader::relocate::{AttachPlan, LoadPlan, MapAction, PlanOptions};
 use loader::target::{Described, Feature};
 use std::error::Error;
 
-/// Which features are missing (4 bytes), which programs are selected (1 byte), then the object.
+/// An object; what is behind it says which features are missing (4 bytes) and which programs are
+/// selected (1 byte). Objects of compilers, which have nothing there, are fine as they are.
 pub(crate) fn run(data: &[u8]) {
-    let Some(([a, b, c, d, selected], object)) = data.split_first_chunk::<5>() else {
+    let Some((_, [a, b, c, d, selected])) = data.split_last_chunk::<5>() else {
         return;
     };
     let missing = u32::from_le_bytes([*a, *b, *c, *d]);
-    let Ok(mut object) = Object::parse(object, &ParseOptions::named("fuzz")) else {
+    let Ok(mut object) = Object::parse(data, &ParseOptions::named("fuzz")) else {
         return;
     };
     // a kernel that has the object's own types has much of what the object looks for
