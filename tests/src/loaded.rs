@@ -26,7 +26,11 @@ const MAPS: [u8; 2] = [1, 2];
 pub fn pinned(dir: &Path) -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for path in files(dir)? {
-        let name = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
+        let name = path
+            .strip_prefix(dir)
+            .unwrap_or(&path)
+            .display()
+            .to_string();
         let object = ObjGet::new(&path).run();
         let text = match object.with_context(|| format!("open {}", path.display()))? {
             AnyFd::Prog(prog) => program(&prog),
@@ -235,12 +239,19 @@ pub fn map(map: &MapFd) -> Result<String> {
         frozen.unwrap_or("frozen: not told"),
     );
     if let Some(btf) = load(info.btf_id)? {
-        for (what, id) in [("key", info.btf_key_type_id), ("value", info.btf_value_type_id)] {
+        for (what, id) in [
+            ("key", info.btf_key_type_id),
+            ("value", info.btf_value_type_id),
+        ] {
             let mut out = Vec::new();
             if id != 0 {
                 raw_dump::write_type(&mut out, &btf, id).context("read a type")?;
             }
-            writeln!(text, "  type of {what}: {}", String::from_utf8_lossy(&out).trim_end())?;
+            writeln!(
+                text,
+                "  type of {what}: {}",
+                String::from_utf8_lossy(&out).trim_end()
+            )?;
         }
     }
     elements(map, info.type_(), &mut text)?;
@@ -257,17 +268,24 @@ fn elements(map: &MapFd, map_type: MapType, text: &mut String) -> Result<()> {
     let shape = map.shape().context("the shape of a map")?;
     let mut key = vec![0; usize::try_from(shape.key_size)?];
     let mut last = None;
+    let mut lines = Vec::new();
     for _ in 0..ELEMENTS {
-        if !matches!(MapGetNextKey::new(map, last.as_deref()).run(&mut key), Ok(true)) {
+        if !matches!(
+            MapGetNextKey::new(map, last.as_deref()).run(&mut key),
+            Ok(true)
+        ) {
             break;
         }
         let mut value = vec![0; shape.value_buf_len];
         if MapLookupElem::new(map, &key).run(&mut value).is_ok() {
             let value = element(map_type, &value)?;
-            writeln!(text, "  {}: {value}", hex(&key))?;
+            lines.push(format!("  {}: {value}\n", hex(&key)));
         }
         last = Some(key.clone());
     }
+    // a hash has an order of its own each time
+    lines.sort();
+    text.push_str(&lines.concat());
     Ok(())
 }
 
@@ -284,7 +302,10 @@ fn element(map_type: MapType, value: &[u8]) -> Result<String> {
         }
         MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS => {
             let id = id().and_then(MapId::new).context("no id")?;
-            Ok(format!("inner {}", map(&MapFd::by_id(id, MapFlags::RDONLY)?)?))
+            Ok(format!(
+                "inner {}",
+                map(&MapFd::by_id(id, MapFlags::RDONLY)?)?
+            ))
         }
         MapType::STRUCT_OPS => Ok(struct_ops(value)),
         _ => Ok(hex(value)),

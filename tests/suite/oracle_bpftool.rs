@@ -74,7 +74,7 @@ impl Stage {
             .let_go(&private.bpffs().join("all"))
             .context("pin everything")?;
         Ok(Self {
-            loads: loads::Loads::new(&theirs, &private)?,
+            loads: loads::Loads::new(&theirs)?,
             pair: Pair::new(theirs)?,
             rules,
             cases,
@@ -133,10 +133,9 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
             None => Ok(()),
         });
     }
-    for (object, words) in loads::LOADS {
+    for load in loads::LOADS {
         let stage = Arc::clone(stage);
-        let name = format!("load::{object} {words}");
-        suite.add(name.trim_end(), move || stage.loads.check(object, words));
+        suite.add(load.name(), move || stage.loads.check(load));
     }
     bugs::add(suite, stage.known);
     for (noun, wanted) in keys::NOUNS {

@@ -48,7 +48,13 @@ pub(crate) fn links() -> Result<()> {
 /// All folders have cases.
 pub(crate) fn nouns() -> Result<()> {
     let nouns = [
-        "prog", "map", "link", "btf", "struct_ops", "version", "errors",
+        "prog",
+        "map",
+        "link",
+        "btf",
+        "struct_ops",
+        "version",
+        "errors",
     ];
     for noun in nouns {
         ensure!(!objects(noun)?.is_empty(), "no case in tests/golden/{noun}");

@@ -160,6 +160,14 @@ pub enum MapError {
         /// What an earlier one says.
         earlier: u32,
     },
+    /// A type that no map can hold.
+    #[error("member `{member}` of {size} bytes is larger than maps can be")]
+    TooLarge {
+        /// The member.
+        member: String,
+        /// Bytes of its type.
+        size: u64,
+    },
     /// A value that means nothing.
     #[error("member `{member}`: {found} means nothing")]
     Value {

@@ -307,9 +307,7 @@ fn text<'a>(word: &'a OsStr, what: &str) -> Result<&'a str> {
     std::str::from_utf8(word.as_bytes())
         .ok()
         .filter(|word| !word.is_empty())
-        .ok_or_else(|| {
-            Failure::new(format_args!("'{}' is no name of a {what}", shown(word)))
-        })
+        .ok_or_else(|| Failure::new(format_args!("'{}' is no name of a {what}", shown(word))))
 }
 
 #[cfg(test)]
@@ -359,7 +357,10 @@ mod tests {
             let target = Target::Kernel("tcp_connect".to_owned());
             assert_eq!(args.edits.target, Some(target));
             assert_eq!(args.pinmaps, Some(Path::new("/maps")));
-            assert_eq!((args.log.level, args.log.file), (Some(3), Some(Path::new("file"))));
+            assert_eq!(
+                (args.log.level, args.log.file),
+                (Some(3), Some(Path::new("file")))
+            );
             assert_eq!(args.device, Some(Device::Offload(1)));
             assert!(args.autoattach);
         });
@@ -368,7 +369,10 @@ mod tests {
     #[test]
     fn targets_are_functions_of_the_kernel_or_of_programs() {
         let target = |line: &str| {
-            with(&format!("o p target {line}"), |args| args.unwrap().edits.target).0
+            with(&format!("o p target {line}"), |args| {
+                args.unwrap().edits.target
+            })
+            .0
         };
         let kernel = |name: &str| Some(Target::Kernel(name.to_owned()));
         assert_eq!(target("pro"), kernel("pro"));
@@ -385,11 +389,17 @@ mod tests {
     fn what_is_given_twice_or_does_not_fit_is_named() {
         fails("x.o", "'' needs at least 2 arguments, 1 found");
         fails("o p type a type b", "program type already specified");
-        fails("o p offload_dev lo offload_dev lo", "offload_dev already specified");
+        fails(
+            "o p offload_dev lo offload_dev lo",
+            "offload_dev already specified",
+        );
         let both = "xdpmeta_dev and offload_dev are mutually exclusive";
         fails("o p offload_dev lo xdpmeta_dev lo", both);
         fails("o p xdpmeta_dev lo dev lo", both);
-        fails("o p map foo 1 id 1", "expected 'idx' or 'name', got: 'foo'?");
+        fails(
+            "o p map foo 1 id 1",
+            "expected 'idx' or 'name', got: 'foo'?",
+        );
         fails("o p map idx x id 1", "can't parse x as IDX");
         fails("o p map idx", "'map' needs at least 4 arguments, 1 found");
         fails("o p set v", "expected VAR=VALUE, got: 'v'?");
@@ -398,7 +408,10 @@ mod tests {
         fails("o p log 1 log 2", "log level already specified");
         fails("o p log a log b", "log file already specified");
         fails("o p target a target b", "target already specified");
-        fails("o p pinmaps", "'pinmaps' needs at least 1 argument, 0 found");
+        fails(
+            "o p pinmaps",
+            "'pinmaps' needs at least 1 argument, 0 found",
+        );
         let (said, _) = with("o p nope", |args| args.unwrap_err().message().unwrap());
         assert!(said.ends_with("got: 'nope'?"), "{said}");
     }

@@ -6,7 +6,8 @@ use bpfsys::cmd::link::{IterTargetSpec, LinkTarget};
 use bpfsys::cmd::{LinkCreate, RawTracepointOpen};
 use bpfsys::{LinkFd, ProgFd, SysError};
 use loader::kernel::LoadedProgram;
-use loader::model::{AutoAttach, Object, SecDef};
+use loader::model::sec_defs::{AutoAttach, SecDef};
+use loader::model::{Object, ProgIdx};
 
 use super::pin::NewPins;
 use crate::command::Context;
@@ -41,9 +42,12 @@ fn way(section: &str) -> Way<'_> {
 }
 
 /// Refuses objects with programs that this version cannot attach, before anything is loaded.
-pub fn check(object: &Object) -> Result<()> {
-    let mut selected = object.programs().iter().filter(|program| program.autoload);
-    let Some(program) = selected.find(|program| way(&program.section) == Way::Later) else {
+pub(super) fn check(object: &Object) -> Result<()> {
+    let mut selected = (0..)
+        .zip(object.programs())
+        .filter(|(at, _)| object.loads(ProgIdx(*at)));
+    let found = selected.find(|(_, program)| way(&program.section) == Way::Later);
+    let Some((_, program)) = found else {
         return Ok(());
     };
     let (name, section) = (&program.name, &program.section);
@@ -56,7 +60,7 @@ pub fn check(object: &Object) -> Result<()> {
 }
 
 /// Attaches a program and pins its link; one that does not attach by itself is pinned instead.
-pub fn attach(
+pub(super) fn attach(
     context: &mut Context<'_, '_>,
     program: &LoadedProgram,
     path: PathBuf,
@@ -85,7 +89,7 @@ fn link(prog: &ProgFd, section: &str) -> Option<std::result::Result<LinkFd, SysE
     Some(match way(section) {
         Way::RawTracepoint(name) => RawTracepointOpen::new(Some(name), prog).run(),
         Way::Resolved => RawTracepointOpen::new(None, prog).run(),
-        Way::Iter => LinkCreate::new(prog, LinkTarget::Iter(IterTargetSpec::None)).run(),
+        Way::Iter => LinkCreate::new(prog, LinkTarget::Iter(IterTargetSpec::All)).run(),
         Way::None | Way::Later => return None,
     })
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use bpfsys::uapi::flags::ProgLoadFlags;
 use bpfsys::{BtfFd, BtfId, MapType, ProgFd, ProgType};
 use btf::Btf;
-use loader::model::{AttachTo, MapIdx, Object, ParseOptions, Program, SecDef};
+use loader::model::sec_defs::SecDef;
+use loader::model::{AttachTo, EditError, MapIdx, Object, ParseOptions, ProgIdx, Program};
 
+use super::advice;
 use super::args::{Device, Edits, LoadArgs, MapKey, Replacement, Target};
 use crate::cli::Options;
 use crate::failure::{Failure, Result};
@@ -21,8 +23,14 @@ pub fn open(path: &Path, options: &Options) -> Result<Object> {
     let bytes = std::fs::read(path)
         .map_err(|error| Failure::because(format_args!("failed to open object {file}"), error))?;
     let parse = ParseOptions::for_file(&path.to_string_lossy()).relaxed_maps(options.map_compat);
-    Object::parse(&bytes, &parse)
-        .map_err(|error| Failure::because(format_args!("failed to open object {file}"), error))
+    Object::parse(&bytes, &parse).map_err(|error| {
+        let advice = advice::for_model(&error);
+        let failure = Failure::because(format_args!("failed to open object {file}"), error);
+        match advice {
+            Some(advice) => failure.with_hint(advice),
+            None => failure,
+        }
+    })
 }
 
 /// The text of a kernel's configuration.
@@ -41,22 +49,30 @@ pub fn apply(object: &mut Object, edits: &Edits<'_>) -> Result<()> {
     if let Some(word) = edits.prog_type {
         let def = sec_def(word)?;
         for program in object.programs_mut() {
-            program.prog_type = def.prog_type;
+            program.set_type(def.prog_type);
             program.expected_attach_type = def.attach_type;
             program.attach_type_optional = def.attach_type_optional;
+            if def.needs_btf && matches!(program.attach_to, AttachTo::None) {
+                program.attach_to = AttachTo::Missing;
+            }
         }
     }
     if !edits.only.is_empty() {
-        object.select(&edits.only).map_err(edit_failed)?;
+        object.select_only(&edits.only).map_err(edit_failed)?;
     }
     for (variable, value) in &edits.set {
-        object.set(variable, value).map_err(edit_failed)?;
+        object.set_variable(variable, value).map_err(edit_failed)?;
     }
     match &edits.target {
-        Some(Target::Kernel(name)) => attach_to_kernel(object, name),
+        Some(Target::Kernel(name)) => retarget(object, |program| program.set_target(name)),
         Some(Target::Prog(handle, func)) => {
             let prog = handle.open_one()?;
-            attach_to_program(object, prog, func.as_deref())
+            let btf = Arc::new(types(&prog)?);
+            let prog = Arc::new(prog);
+            retarget(object, |program| {
+                let (prog, btf) = (Arc::clone(&prog), Arc::clone(&btf));
+                program.set_target_prog(prog, btf, func.as_deref())
+            })
         }
         None => Ok(()),
     }
@@ -83,8 +99,13 @@ pub fn apply_load(object: &mut Object, args: LoadArgs<'_>) -> Result<()> {
     Ok(())
 }
 
-fn edit_failed(error: loader::model::EditError) -> Failure {
-    Failure::because("cannot change the object", error)
+fn edit_failed(error: EditError) -> Failure {
+    let advice = advice::for_edit(&error);
+    let failure = Failure::because("cannot change the object", error);
+    match advice {
+        Some(advice) => failure.with_hint(advice),
+        None => failure,
+    }
 }
 
 /// A type of programs, named as sections are. bpftool takes `kprobe` for `kprobe/` as well.
@@ -131,60 +152,32 @@ fn replace(object: &mut Object, replacement: Replacement<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The selected programs that attach to something with a type.
-fn attachable(object: &mut Object) -> Result<Vec<&mut Program>> {
-    let programs: Vec<_> = object
-        .programs_mut()
-        .iter_mut()
-        .filter(|program| program.autoload && !matches!(program.attach_to, AttachTo::None))
+/// Changes the programs that are loaded and attach to something with a type; at least one.
+fn retarget(
+    object: &mut Object,
+    mut change: impl FnMut(&mut Program) -> std::result::Result<(), EditError>,
+) -> Result<()> {
+    let loads: Vec<bool> = (0..)
+        .take(object.programs().len())
+        .map(|at| object.loads(ProgIdx(at)))
         .collect();
-    if programs.is_empty() {
-        return Err(Failure::new(
-            "target given, but no program that is loaded attaches to a function",
-        )
-        .with_hint(
-            "programs of sections such as fentry, fexit, fmod_ret, freplace, lsm, tp_btf and iter \
-             do",
-        ));
-    }
-    Ok(programs)
-}
-
-fn attach_to_kernel(object: &mut Object, name: &str) -> Result<()> {
-    let (module, name) = match name.split_once(':') {
-        Some((module, name)) => (Some(module), name),
-        None => (None, name),
-    };
-    for program in attachable(object)? {
-        if program.prog_type == ProgType::EXT {
-            let name = Escaped(program.name.as_bytes());
-            return Err(Failure::new(format_args!(
-                "program '{name}' replaces functions of programs, not of the kernel"
-            ))
-            .with_hint("name a loaded program: target prog PROG [func FUNC]"));
+    let mut changed = false;
+    for (program, loads) in object.programs_mut().iter_mut().zip(loads) {
+        if loads && !matches!(program.attach_to, AttachTo::None) {
+            change(program).map_err(edit_failed)?;
+            changed = true;
         }
-        program.attach_to = AttachTo::Kernel {
-            module: module.map(str::to_owned),
-            name: name.to_owned(),
-        };
     }
-    Ok(())
-}
-
-fn attach_to_program(object: &mut Object, prog: ProgFd, func: Option<&str>) -> Result<()> {
-    let btf = Arc::new(types(&prog)?);
-    let prog = Arc::new(prog);
-    for program in attachable(object)? {
-        // `freplace/FUNC` and `fentry/FUNC` name the function already
-        let own = program.section.split_once('/').map(|(_, func)| func);
-        let func = func.or(own).filter(|func| !func.is_empty());
-        program.attach_to = AttachTo::Prog {
-            prog: Arc::clone(&prog),
-            btf: Arc::clone(&btf),
-            func: func.map(str::to_owned),
-        };
+    if changed {
+        return Ok(());
     }
-    Ok(())
+    Err(
+        Failure::new("target given, but no program that is loaded attaches to a function")
+            .with_hint(
+                "programs of sections such as fentry, fexit, fmod_ret, freplace, lsm, tp_btf and \
+                 iter do",
+            ),
+    )
 }
 
 /// The types of a loaded program.

@@ -1,7 +1,5 @@
 //! What becomes of the verifier's log.
 
-use std::fmt::Write;
-
 use bpfsys::VerifierLog;
 use bpfsys::cmd::LogLevel;
 use loader::kernel::{KernelError, Loaded};
@@ -19,7 +17,7 @@ const BASIC: u32 = 1;
 
 /// When to ask for logs, and how much.
 #[must_use]
-pub fn level(log: &Log<'_>, debug: bool) -> LogLevel {
+pub(super) fn level(log: &Log<'_>, debug: bool) -> LogLevel {
     match log.level {
         Some(0) => LogLevel::Off,
         Some(level) => LogLevel::Level(level),
@@ -35,7 +33,11 @@ fn wanted(log: &Log<'_>, context: &Context<'_, '_>) -> bool {
 }
 
 /// Delivers the logs of everything that was loaded.
-pub fn of_success(context: &mut Context<'_, '_>, log: &Log<'_>, loaded: &Loaded) -> Result<()> {
+pub(super) fn of_success(
+    context: &mut Context<'_, '_>,
+    log: &Log<'_>,
+    loaded: &Loaded,
+) -> Result<()> {
     if !wanted(log, context) {
         return Ok(());
     }
@@ -43,13 +45,21 @@ pub fn of_success(context: &mut Context<'_, '_>, log: &Log<'_>, loaded: &Loaded)
     add(&mut text, "types", loaded.btf_log());
     for program in loaded.programs() {
         let (name, section) = (program.name(), program.section());
-        add(&mut text, &format!("program {name} ({section})"), program.log());
+        add(
+            &mut text,
+            &format!("program {name} ({section})"),
+            program.log(),
+        );
     }
     deliver(context, log, &text)
 }
 
 /// Delivers what the kernel said of what it refused; whether there was anything.
-pub fn of_failure(context: &mut Context<'_, '_>, log: &Log<'_>, error: &KernelError) -> Result<bool> {
+pub(super) fn of_failure(
+    context: &mut Context<'_, '_>,
+    log: &Log<'_>,
+    error: &KernelError,
+) -> Result<bool> {
     let Some(said) = error.log() else {
         return Ok(false);
     };
@@ -71,13 +81,12 @@ fn add(text: &mut String, what: &str, log: &VerifierLog) {
     if log.is_empty() {
         return;
     }
-    // writing to a string does not fail
-    drop(writeln!(text, "-- log of {} --", Escaped(what.as_bytes())));
+    text.push_str(&format!("-- log of {} --\n", Escaped(what.as_bytes())));
     for line in log.lines() {
-        drop(writeln!(text, "{}", Escaped(line.as_bytes())));
+        text.push_str(&format!("{}\n", Escaped(line.as_bytes())));
     }
     if log.is_truncated() {
-        drop(writeln!(text, "-- {} bytes were cut --", log.true_size()));
+        text.push_str(&format!("-- cut: it has {} bytes --\n", log.true_size()));
     }
 }
 

@@ -3,6 +3,7 @@
 //! `args` reads the words, `edit` the object and what is changed in it, the crate `loader` does
 //! the loading, `attach` and `pin` what comes after, `log` says what the verifier wrote.
 
+mod advice;
 pub mod args;
 mod attach;
 pub mod edit;
@@ -14,7 +15,7 @@ use std::path::Path;
 use bpfsys::VerifierLog;
 use loader::kernel::{KernelError, LoadOptions, Loaded, TokenSource};
 use loader::model::Object;
-use loader::relocate::{LoadPlan, PlanOptions};
+use loader::relocate::{LoadPlan, PlanError, PlanOptions};
 use loader::target::Running;
 
 use self::args::{Edits, LoadArgs, Log};
@@ -52,7 +53,10 @@ fn run(context: &mut Context<'_, '_>, mut words: Words<'_>, which: Which) -> Res
     let mut object = edit::open(args.object, context.options)?;
     edit::apply(&mut object, &args.edits)?;
     let (path, pinmaps, autoattach) = (args.path, args.pinmaps, args.autoattach);
-    let log = Log { ..args.log };
+    let log = Log {
+        level: args.log.level,
+        file: args.log.file,
+    };
     let edits = Edits {
         kernel_btf: args.edits.kernel_btf,
         kconfig: args.edits.kconfig,
@@ -63,8 +67,8 @@ fn run(context: &mut Context<'_, '_>, mut words: Words<'_>, which: Which) -> Res
         attach::check(&object)?;
     }
     let mut loaded = load(context, &object, &edits, &log)?;
-    let mut new = NewPins::default();
-    pin_programs(context, &mut loaded, path, which, autoattach, &mut new)?;
+    let mut new = NewPins::of_maps(&loaded);
+    pin_programs(context, &loaded, path, which, autoattach, &mut new)?;
     if let Some(dir) = pinmaps {
         pin_maps(&mut loaded, dir)?;
     }
@@ -99,7 +103,7 @@ pub fn load(
         ..PlanOptions::default()
     };
     let plan = LoadPlan::new(object, &kernel, &plan_options)
-        .map_err(|error| Failure::because("failed to load object file", error))?;
+        .map_err(|error| cannot_plan("failed to load object file", error))?;
     for downgrade in &plan.downgrades {
         let (feature, what) = (downgrade.feature.name(), Escaped(downgrade.what.as_bytes()));
         context.debug(format_args!("the kernel lacks {feature}: {what}"));
@@ -119,10 +123,22 @@ pub fn load(
     }
 }
 
+/// The failure for an object that does not fit a kernel.
+pub(crate) fn cannot_plan(what: &str, error: PlanError) -> Failure {
+    let advice = advice::for_plan(&error);
+    let failure = Failure::because(what, error);
+    match advice {
+        Some(advice) => failure.with_hint(advice),
+        None => failure,
+    }
+}
+
 /// The failure for an answer of the kernel; `more` where the verifier said more than is shown.
 fn failed(what: &str, error: KernelError, more: bool) -> Failure {
-    let hint = error.hint();
-    let lines = error.log().map_or(0, |log: &VerifierLog| log.lines().count());
+    let hint = error.hint().or_else(|| advice::for_kernel(&error));
+    let lines = error
+        .log()
+        .map_or(0, |log: &VerifierLog| log.lines().count());
     let failure = Failure::because(what, error);
     match hint {
         Some(hint) => failure.with_hint(hint),
@@ -135,7 +151,7 @@ fn failed(what: &str, error: KernelError, more: bool) -> Failure {
 
 fn pin_programs(
     context: &mut Context<'_, '_>,
-    loaded: &mut Loaded,
+    loaded: &Loaded,
     path: &Path,
     which: Which,
     autoattach: bool,
@@ -147,8 +163,11 @@ fn pin_programs(
     };
     let programs = programs.unwrap_or_default();
     if programs.is_empty() && which == Which::First {
-        return Err(Failure::new("object file doesn't contain any bpf program")
-            .with_hint("programs of sections that begin with '?' are loaded only if `only` names them"));
+        return Err(
+            Failure::new("object file doesn't contain any bpf program").with_hint(
+                "programs of sections that begin with '?' are loaded only if `only` names them",
+            ),
+        );
     }
     if which == Which::All {
         new.directory(path)?;

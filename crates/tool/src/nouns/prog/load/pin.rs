@@ -6,27 +6,40 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use loader::kernel::Loaded;
+
 use crate::failure::{Failure, Result};
 use crate::pins;
 use crate::render::escape::Escaped;
 
 /// Pins made so far. They are removed again unless they are kept.
 #[derive(Debug, Default)]
-pub struct NewPins {
+pub(super) struct NewPins {
     paths: Vec<PathBuf>,
     directories: Vec<PathBuf>,
 }
 
 impl NewPins {
+    /// The pins that a load made for maps that are shared by name.
+    pub(super) fn of_maps(loaded: &Loaded) -> Self {
+        let made = loaded.maps().iter().filter(|map| !map.is_reused());
+        Self {
+            paths: made
+                .filter_map(|map| map.pin().map(Path::to_path_buf))
+                .collect(),
+            directories: Vec::new(),
+        }
+    }
+
     /// Pins something.
-    pub fn pin(&mut self, fd: &impl AsFd, path: PathBuf) -> Result<()> {
+    pub(super) fn pin(&mut self, fd: &impl AsFd, path: PathBuf) -> Result<()> {
         pins::pin(fd, &path)?;
         self.paths.push(path);
         Ok(())
     }
 
     /// Makes a directory for pins, unless it is there.
-    pub fn directory(&mut self, dir: &Path) -> Result<()> {
+    pub(super) fn directory(&mut self, dir: &Path) -> Result<()> {
         pins::check_directory(dir)?;
         match std::fs::DirBuilder::new().mode(0o700).create(dir) {
             Ok(()) => self.directories.push(dir.to_path_buf()),
@@ -41,7 +54,7 @@ impl NewPins {
     }
 
     /// Leaves the pins where they are.
-    pub fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         self.paths.clear();
         self.directories.clear();
     }
