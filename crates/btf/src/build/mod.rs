@@ -25,12 +25,14 @@
 //! ```
 
 mod copy;
+mod edit;
 mod encode;
 pub(crate) mod shape;
 mod sort;
 mod strings;
 
 pub use copy::Appended;
+pub use edit::RecordMut;
 pub(crate) use strings::{Overlap, Pool};
 
 use crate::raw::kind::vlen;
