@@ -15,6 +15,7 @@
 
 pub mod elf;
 pub mod kernel;
+pub mod light;
 pub mod model;
 pub mod relocate;
 pub mod target;
