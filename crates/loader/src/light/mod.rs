@@ -18,6 +18,8 @@ mod layout;
 mod maps;
 mod programs;
 mod sha256;
+#[cfg(feature = "sign")]
+pub mod sign;
 mod step;
 mod symbols;
 mod table;
