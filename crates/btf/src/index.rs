@@ -67,7 +67,10 @@ impl Btf<'_> {
     /// [`find_by_name_kind`](Self::find_by_name_kind). One pass over the types answers all,
     /// without memory for an index.
     pub fn find_many(&self, queries: &[(&[u8], Option<Kind>)]) -> Vec<Option<TypeId>> {
-        self.find_many_in(queries, core::iter::successors(Some(self), |btf| btf.base()))
+        self.find_many_in(
+            queries,
+            core::iter::successors(Some(self), |btf| btf.base()),
+        )
     }
 
     /// The same among the blob's own types: those of its base are not looked at.

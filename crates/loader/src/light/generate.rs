@@ -2,7 +2,6 @@
 
 use super::blob::{Blob, Place};
 use super::emit::Emitter;
-use super::late::Late;
 use super::layout::Layout;
 use super::maps::is_zero;
 use super::sha256::sha256;
@@ -12,7 +11,7 @@ use super::table::Table;
 use super::target::Everything;
 use super::{LightError, LightMap, LightOptions, LightProg, LightProgram};
 use crate::model::{MapIdx, MapOrigin, Object, ProgIdx, Program};
-use crate::relocate::{LoadPlan, MapAction, MapPlan, ProgPlan, plan_late};
+use crate::relocate::{Late, LoadPlan, MapAction, MapPlan, ProgPlan};
 use bpfsys::insn::asm::{R1, R2, R7, ld_map_idx, ldx, mov64_imm};
 use bpfsys::insn::opcode::split_imm64;
 use bpfsys::insn::{Insn, JmpOp, Size};
@@ -64,7 +63,7 @@ pub(super) struct Generator<'a> {
 pub fn generate(object: &Object, options: &LightOptions<'_>) -> Result<LightProgram, LightError> {
     refuse(object)?;
     let target = Everything(options.target);
-    let (plan, late) = plan_late(object, &target, &options.plan)?;
+    let (plan, late) = LoadPlan::deferred(object, &target, &options.plan)?;
     let selected = select(object, &plan, &late)?;
     let mut generator = Generator::new(object, options.hash, &plan, &selected)?;
     let hash_slots = if options.hash {

@@ -13,7 +13,6 @@ mod blob;
 mod emit;
 mod error;
 mod generate;
-mod late;
 mod layout;
 mod maps;
 mod programs;
@@ -29,7 +28,6 @@ mod tests;
 
 pub use error::LightError;
 pub use generate::generate;
-pub(crate) use late::Late;
 pub use sha256::sha256;
 pub use step::Step;
 

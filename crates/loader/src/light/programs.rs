@@ -3,12 +3,11 @@
 use super::LightError;
 use super::blob::Place;
 use super::generate::{Generator, Selected};
-use super::late::Late;
 use super::maps::object_name;
 use super::step::Step;
 use super::symbols::{Lookup, Symbol};
 use crate::model::{AttachTo, Program};
-use crate::relocate::{JumpTablePlan, Operand, OperandKind, ProgPlan};
+use crate::relocate::{JumpTablePlan, Late, Operand, OperandKind, ProgPlan};
 use bpfsys::insn::asm::{R1, R2, R7, R9, alu64_imm, ldx, mov64_reg, st, stx};
 use bpfsys::insn::{AluOp, ByteOrder, Insn, JmpOp, Pseudo, Size, stream};
 use bpfsys::uapi::attr::ProgLoadAttr;

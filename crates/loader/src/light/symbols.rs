@@ -1,8 +1,8 @@
 //! Symbols of the kernel that a program refers to: which instructions need which.
 
 use super::LightError;
-use super::late::Late;
 use crate::model::{Extern, ExternKind, Object};
+use crate::relocate::Late;
 use btf::Kind;
 use btf::core_reloc::essential_name;
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use crate::target::Feature;
 use bpfsys::insn::Insn;
 use bpfsys::uapi::flags::{MapFlags, ProgLoadFlags};
 use bpfsys::{AttachType, MapFd, MapType, ProgFd, ProgType};
-use btf::TypeId;
+use btf::{Endian, TypeId};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct LoadPlan {
     /// The object's name.
     pub object: String,
+    /// The byte order that the object was compiled for: no kernel of the other order loads it.
+    pub endian: Endian,
     /// The licence.
     pub license: Vec<u8>,
     /// The kernel version that programs say they are for.
@@ -29,6 +31,8 @@ pub struct LoadPlan {
     pub programs: Vec<ProgPlan>,
     /// What this kernel gets instead of what the object says.
     pub downgrades: Vec<Downgrade>,
+    /// What of the object is left out and why, where that is neither an error nor a downgrade.
+    pub notes: Vec<String>,
 }
 
 /// The object's types.

@@ -1,4 +1,4 @@
-//! What a plan leaves to the kernel that a loader program runs on.
+//! What plans for loader programs leave to the kernel that those run on.
 
 use crate::model::ExternIdx;
 use btf::core_reloc::CoreRelo;
