@@ -221,7 +221,9 @@ impl Stage<'_, '_> {
             let address = match symbol.unwrap_or(Symbol::Missing) {
                 Symbol::At(address) => address,
                 Symbol::Missing if extern_.weak => 0,
-                Symbol::Missing => return Err(self.error(*at, ExternError::NoSymbol)),
+                Symbol::Missing | Symbol::Hidden => {
+                    return Err(self.error(*at, ExternError::NoSymbol));
+                }
                 Symbol::Ambiguous(first, second) => {
                     return Err(self.error(*at, ExternError::Ambiguous { first, second }));
                 }

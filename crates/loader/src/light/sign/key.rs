@@ -15,7 +15,7 @@ use std::fmt;
 pub struct PrivateKey(Kind);
 
 enum Kind {
-    Rsa(Box<rsa::RsaPrivateKey>),
+    Rsa(Box<rsa::PrivateKey>),
     P256(p256::ecdsa::SigningKey),
     P384(p384::ecdsa::SigningKey),
 }
@@ -43,9 +43,9 @@ impl PrivateKey {
         }
         let der = &found.der;
         let rsa = || {
-            rsa::RsaPrivateKey::from_pkcs8_der(der)
+            rsa::PrivateKey::from_pkcs8_der(der)
                 .ok()
-                .or_else(|| rsa::RsaPrivateKey::from_pkcs1_der(der).ok())
+                .or_else(|| rsa::PrivateKey::from_pkcs1_der(der).ok())
                 .map(|key| Kind::Rsa(Box::new(key)))
         };
         let p256 = || {
@@ -95,7 +95,7 @@ impl PrivateKey {
             }
             Kind::P256(key) => {
                 let signature: p256::ecdsa::DerSignature = key.try_sign(data).map_err(failed)?;
-                Ok(signature.to_vec())
+                Ok(signature.as_bytes().to_vec())
             }
             Kind::P384(key) => {
                 // The curve's own hash is a longer one.
@@ -103,7 +103,7 @@ impl PrivateKey {
                 let hash = super::super::sha256(data);
                 let signature: p384::ecdsa::DerSignature =
                     key.sign_prehash(&hash).map_err(failed)?;
-                Ok(signature.to_vec())
+                Ok(signature.as_bytes().to_vec())
             }
         }
     }
