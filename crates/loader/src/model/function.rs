@@ -16,7 +16,8 @@ pub struct Function {
     pub section_off: u32,
     /// Who may refer to it.
     pub linkage: Linkage,
-    /// Its instructions, in the host's byte order, as the compiler left them.
+    /// Its instructions, in the host's byte order, as the compiler left them. None when the
+    /// symbol does not lead to instructions: then its only reference is a broken one.
     pub insns: Vec<Insn>,
     /// What instructions refer to, in ascending order of instructions, one for each at most.
     pub refs: Vec<CodeRef>,
@@ -53,7 +54,7 @@ pub struct CodeRef {
 /// What an instruction refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefTarget {
-    /// Calls a function of the object.
+    /// Calls a function of the object, with a relocation or without.
     Call(FuncIdx),
     /// Takes the address of a function of the object: a callback.
     FuncAddr(FuncIdx),
@@ -63,7 +64,8 @@ pub enum RefTarget {
     MapValue {
         /// The map.
         map: MapIdx,
-        /// Bytes from the start of the section that the map holds.
+        /// Bytes from the start of the section that the map holds; what the instruction itself
+        /// adds to its symbol is counted.
         offset: u32,
     },
     /// An extern: a call of a kernel function, or the address of a variable or function.

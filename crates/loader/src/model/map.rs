@@ -40,7 +40,9 @@ pub struct Map {
     pub inner: Option<Box<InnerMap>>,
     /// What to put where, for maps of maps and of programs.
     pub slots: Vec<Slot>,
-    /// The initial value of a data map, or the global data of an arena; empty when there is none.
+    /// The initial value of a data map, of a struct_ops map (zeros where programs go), or the
+    /// global data of an arena; empty when it is all zeros (`.bss`), or filled in later
+    /// (`.kconfig`).
     pub data: Vec<u8>,
     /// Whether it is found, or pinned when it is made, by its name.
     pub pinning: Pinning,

@@ -6,15 +6,21 @@
 //! ([`RefTarget::Broken`], [`ExternKind::Broken`]) and is an error once a selected program needs
 //! it.
 
+mod display;
+pub mod error;
 pub mod externs;
 pub mod function;
 pub mod map;
+mod parse;
 pub mod program;
+pub mod sec_defs;
 pub mod variable;
 
+pub use error::{EditError, MapError, ModelError};
 pub use externs::{Extern, ExternKind, KconfigType};
 pub use function::{CodeRef, FuncInfo, Function, LineInfo, Linkage, RefTarget};
 pub use map::{InnerMap, Map, MapOrigin, Pinning, Slot, SlotValue, StructOps};
+pub use parse::ParseOptions;
 pub use program::{AttachTo, Program};
 pub use variable::Variable;
 
@@ -61,7 +67,10 @@ pub struct Object {
     pub license: Vec<u8>,
     /// The kernel version it says it is for (`version` section), which old kernels compared.
     pub kern_version: Option<u32>,
-    /// Its types, with the sizes of sections and the places of variables that ELF knows filled in.
+    /// Its types, with what must be done before any kernel takes them: sizes of sections and
+    /// places of variables are filled in, hidden functions and variables are static, and externs
+    /// are variables of the object (integers for those of `.ksyms`). Ids and strings are those of
+    /// the file; a variable that stands for functions may have been added at the end.
     pub btf: Option<Arc<Btf<'static>>>,
     pub(crate) functions: Vec<Function>,
     pub(crate) programs: Vec<Program>,

@@ -1,0 +1,396 @@
+//! Maps that are defined by types, in section `.maps`.
+
+use super::sections::Role;
+use super::source::{Log, Source, shown};
+use super::types::{datasec, kind_text};
+use super::{ModelError, ParseOptions};
+use crate::model::{InnerMap, Map, MapError, MapIdx, MapOrigin, Pinning};
+use bpfsys::MapType;
+use bpfsys::uapi::flags::MapFlags;
+use btf::types::{Composite, Member, VarInfo};
+use btf::{Btf, Type, TypeId};
+use std::collections::HashMap;
+
+/// Maps, and what places of the file they are.
+#[derive(Debug, Default)]
+pub(super) struct Maps {
+    pub(super) maps: Vec<Map>,
+    /// Definitions and struct_ops by section and place.
+    places: HashMap<(u32, u64), MapIdx>,
+    /// Maps that hold sections.
+    sections: HashMap<u32, MapIdx>,
+}
+
+impl Maps {
+    /// Adds a map.
+    pub(super) fn push(&mut self, map: Map) -> MapIdx {
+        let at = MapIdx(u32::try_from(self.maps.len()).unwrap_or(u32::MAX));
+        self.maps.push(map);
+        at
+    }
+
+    /// Adds a map that a symbol at a place stands for.
+    pub(super) fn push_at(&mut self, section: u32, offset: u64, map: Map) {
+        let at = self.push(map);
+        self.places.entry((section, offset)).or_insert(at);
+    }
+
+    /// Adds a map that holds a section.
+    pub(super) fn push_section(&mut self, section: u32, map: Map) {
+        let at = self.push(map);
+        self.sections.insert(section, at);
+    }
+
+    /// Says that a map holds a section too.
+    pub(super) fn hold(&mut self, section: u32, map: MapIdx) {
+        self.sections.insert(section, map);
+    }
+
+    /// The map that is defined at a place.
+    pub(super) fn defined_at(&self, section: u32, offset: u64) -> Option<MapIdx> {
+        self.places.get(&(section, offset)).copied()
+    }
+
+    /// The map that holds a section.
+    pub(super) fn of_section(&self, section: u32) -> Option<MapIdx> {
+        self.sections.get(&section).copied()
+    }
+}
+
+/// What a definition says.
+#[derive(Debug, Default)]
+struct Def {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+    numa_node: Option<u32>,
+    map_extra: u64,
+    key_type: TypeId,
+    value_type: TypeId,
+    by_name: bool,
+    inner: Option<Box<Self>>,
+}
+
+/// The maps of section `.maps`, in the order of its types.
+pub(super) fn collect(
+    source: &Source<'_>,
+    btf: Option<&Btf<'_>>,
+    options: &ParseOptions,
+    log: &mut Log,
+) -> Result<Maps, ModelError> {
+    let mut maps = Maps::default();
+    let Some(section) = source.with_role(Role::Maps).last() else {
+        return Ok(maps);
+    };
+    let btf = btf.ok_or_else(|| source.needs_btf(section))?;
+    section.data()?;
+    let (_, vars) = datasec(btf, b".maps").ok_or_else(|| ModelError::NoDatasec {
+        section: ".maps".to_owned(),
+    })?;
+    for (index, var) in (0u32..).zip(vars.vars()) {
+        let (name, ty) = match btf.type_by_id(var.type_id) {
+            Ok(Type::Var(view)) => (view.name().or_empty(), Some(view)),
+            other => (other.map(|ty| ty.name()).unwrap_or_default(), None),
+        };
+        let symbol = log.own(name)?;
+        let read = || -> Result<Def, MapError> {
+            if symbol.is_empty() {
+                return Err(MapError::NoName { index });
+            }
+            let body = variable(btf, &var, ty, section.size)?;
+            parse(btf, body, options, false)
+        };
+        let def = read().map_err(|source| ModelError::Map {
+            map: if symbol.is_empty() {
+                "?".to_owned()
+            } else {
+                shown(name)
+            },
+            source,
+        })?;
+        maps.push_at(section.index, var.offset.into(), finish(symbol, def));
+    }
+    Ok(maps)
+}
+
+/// The struct that a variable of the section is.
+fn variable<'b>(
+    btf: &'b Btf<'_>,
+    place: &VarInfo<'_>,
+    var: Option<btf::types::Var<'_>>,
+    have: u64,
+) -> Result<Composite<'b>, MapError> {
+    let VarInfo { offset, size, .. } = *place;
+    if u64::from(offset) + u64::from(size) > have {
+        return Err(MapError::Bounds { offset, size, have });
+    }
+    let Some(var) = var else {
+        return Err(MapError::NotStruct {
+            found: kind_text(btf, place.type_id),
+        });
+    };
+    let linkage = match var.linkage() {
+        1 => None,
+        0 => Some("static".to_owned()),
+        2 => Some("extern".to_owned()),
+        other => Some(format!("of linkage {other}")),
+    };
+    if let Some(linkage) = linkage {
+        return Err(MapError::Linkage { linkage });
+    }
+    match btf.resolve(var.type_id())? {
+        (_, Type::Struct(body)) if body.size() <= size => Ok(body),
+        (_, Type::Struct(body)) => Err(MapError::Size {
+            size: body.size(),
+            have: size,
+        }),
+        (id, _) => Err(MapError::NotStruct {
+            found: kind_text(btf, id),
+        }),
+    }
+}
+
+/// Reads the members of a definition.
+fn parse(
+    btf: &Btf<'_>,
+    body: Composite<'_>,
+    options: &ParseOptions,
+    inside: bool,
+) -> Result<Def, MapError> {
+    let mut def = Def::default();
+    let members = body.members();
+    let last = members.len().saturating_sub(1);
+    for (at, member) in members.enumerate() {
+        let field = Field { btf, member };
+        match member.name.bytes()? {
+            b"type" => def.map_type = field.number()?,
+            b"max_entries" => def.max_entries = field.number()?,
+            b"map_flags" => def.flags = field.number()?,
+            b"numa_node" => def.numa_node = Some(field.number()?),
+            b"map_extra" => def.map_extra = field.long()?,
+            b"key_size" => {
+                let size = field.number()?;
+                field.agree(&mut def.key_size, size.into())?;
+            }
+            b"value_size" => {
+                let size = field.number()?;
+                field.agree(&mut def.value_size, size.into())?;
+            }
+            b"key" => def.key_type = field.sized(&mut def.key_size)?,
+            b"value" => def.value_type = field.sized(&mut def.value_size)?,
+            b"values" if inside => {
+                return Err(field.misplaced("a map inside of a map has no maps inside"));
+            }
+            b"values" if at != last => return Err(field.misplaced("it must be the last")),
+            b"values" => {
+                field.agree(&mut def.value_size, 4)?;
+                def.inner = field.values(MapType(def.map_type), options)?;
+            }
+            b"pinning" if inside => {
+                return Err(field.misplaced("a map inside of a map is not pinned"));
+            }
+            b"pinning" => {
+                def.by_name = match field.number()? {
+                    0 => false,
+                    1 => true,
+                    found => {
+                        return Err(MapError::Value {
+                            member: "pinning".to_owned(),
+                            found,
+                        });
+                    }
+                }
+            }
+            _ if options.relaxed_maps => {}
+            _ => {
+                return Err(MapError::Unknown {
+                    member: field.name(),
+                });
+            }
+        }
+    }
+    if def.map_type == 0 {
+        return Err(MapError::NoType);
+    }
+    Ok(def)
+}
+
+/// A member of a definition.
+struct Field<'b> {
+    btf: &'b Btf<'b>,
+    member: Member<'b>,
+}
+
+impl Field<'_> {
+    fn name(&self) -> String {
+        shown(self.member.name.or_empty())
+    }
+
+    fn wrong(&self, expected: &'static str, found: TypeId) -> MapError {
+        MapError::Kind {
+            member: self.name(),
+            expected,
+            found: kind_text(self.btf, found),
+        }
+    }
+
+    fn misplaced(&self, why: &'static str) -> MapError {
+        MapError::Misplaced {
+            member: self.name(),
+            why,
+        }
+    }
+
+    /// A number, written as a pointer to an array of as many elements.
+    fn number(&self) -> Result<u32, MapError> {
+        let (id, ty) = self.btf.resolve(self.member.type_id)?;
+        let Type::Ptr(pointer) = ty else {
+            return Err(self.wrong("a pointer to an array", id));
+        };
+        match self.btf.type_by_id(pointer.type_id())? {
+            Type::Array(array) => Ok(array.len()),
+            _ => Err(self.wrong("a pointer to an array", pointer.type_id())),
+        }
+    }
+
+    /// A number of 64 bits: the same, or an enumeration of one constant.
+    fn long(&self) -> Result<u64, MapError> {
+        const EXPECTED: &str = "a pointer to an array or an enum of one constant";
+        let (id, ty) = self.btf.resolve(self.member.type_id)?;
+        match ty {
+            Type::Ptr(_) => self.number().map(u64::from),
+            Type::Enum(of) if of.vlen() == 1 => {
+                let one = of
+                    .enumerators()
+                    .next()
+                    .ok_or_else(|| self.wrong(EXPECTED, id))?;
+                // constants of 32 bits are signed
+                #[expect(clippy::cast_possible_truncation, reason = "32 bits are there")]
+                let value = one.raw as i32;
+                Ok(i64::from(value).cast_unsigned())
+            }
+            Type::Enum64(of) if of.vlen() == 1 => {
+                let one = of
+                    .enumerators()
+                    .next()
+                    .ok_or_else(|| self.wrong(EXPECTED, id))?;
+                Ok(one.raw)
+            }
+            _ => Err(self.wrong(EXPECTED, id)),
+        }
+    }
+
+    /// Sets a size, unless an earlier member said something else.
+    fn agree(&self, size: &mut u32, found: u64) -> Result<(), MapError> {
+        match u32::try_from(found) {
+            Ok(found) if *size == 0 || *size == found => {
+                *size = found;
+                Ok(())
+            }
+            _ => Err(MapError::Conflict {
+                member: self.name(),
+                found,
+                earlier: *size,
+            }),
+        }
+    }
+
+    /// The type that the member points to, of which the size must be known.
+    fn sized(&self, size: &mut u32) -> Result<TypeId, MapError> {
+        let id = self.member.type_id;
+        let Type::Ptr(pointer) = self.btf.type_by_id(id)? else {
+            return Err(self.wrong("a pointer", id));
+        };
+        let id = pointer.type_id();
+        let found = self.btf.size_of(id).map_err(|source| MapError::Unsized {
+            member: self.name(),
+            source,
+        })?;
+        self.agree(size, found)?;
+        Ok(id)
+    }
+
+    /// What is inside: the definition of a map, or for programs nothing to know.
+    fn values(
+        &self,
+        map_type: MapType,
+        options: &ParseOptions,
+    ) -> Result<Option<Box<Def>>, MapError> {
+        let btf = self.btf;
+        if !map_type.is_map_of_maps() && !map_type.is_map_of_progs() {
+            return Err(self.misplaced("only maps of maps and arrays of programs have values"));
+        }
+        let id = self.member.type_id;
+        let array = match btf.type_by_id(id)? {
+            Type::Array(array) if array.len() == 0 => array,
+            _ => return Err(self.wrong("an array of no size", id)),
+        };
+        let pointer = match btf.resolve(array.elem_type())? {
+            (_, Type::Ptr(pointer)) => pointer,
+            (id, _) => return Err(self.wrong("an array of pointers", id)),
+        };
+        match (btf.resolve(pointer.type_id())?, map_type.is_map_of_progs()) {
+            ((_, Type::FuncProto(_)), true) => Ok(None),
+            ((id, _), true) => Err(self.wrong("an array of pointers to functions", id)),
+            ((_, Type::Struct(body)), false) => {
+                let inner = parse(btf, body, options, true);
+                inner
+                    .map(|inner| Some(Box::new(inner)))
+                    .map_err(|source| MapError::Inner(Box::new(source)))
+            }
+            ((id, _), false) => Err(self.wrong("an array of pointers to structs", id)),
+        }
+    }
+}
+
+fn finish(symbol: String, def: Def) -> Map {
+    Map {
+        name: kernel_name(&symbol),
+        symbol,
+        origin: MapOrigin::Definition,
+        map_type: MapType(def.map_type),
+        key_size: def.key_size,
+        value_size: def.value_size,
+        max_entries: def.max_entries,
+        flags: MapFlags::from_bits_retain(def.flags),
+        numa_node: def.numa_node,
+        ifindex: 0,
+        map_extra: def.map_extra,
+        key_type: def.key_type,
+        value_type: def.value_type,
+        inner: def.inner.map(|inner| {
+            Box::new(InnerMap {
+                map_type: MapType(inner.map_type),
+                key_size: inner.key_size,
+                value_size: inner.value_size,
+                max_entries: inner.max_entries,
+                flags: MapFlags::from_bits_retain(inner.flags),
+                numa_node: inner.numa_node,
+                map_extra: inner.map_extra,
+                key_type: inner.key_type,
+                value_type: inner.value_type,
+            })
+        }),
+        slots: Vec::new(),
+        data: Vec::new(),
+        pinning: if def.by_name {
+            Pinning::ByName
+        } else {
+            Pinning::None
+        },
+        pin_path: None,
+        reuse: None,
+        autocreate: true,
+        exclusive: None,
+    }
+}
+
+/// What of a name the kernel keeps.
+pub(super) fn kernel_name(name: &str) -> String {
+    let end = (0..=15).rev().find(|end| name.is_char_boundary(*end));
+    name.get(..end.unwrap_or(0).min(name.len()))
+        .unwrap_or_default()
+        .to_owned()
+}
