@@ -3,11 +3,15 @@
 //! The first lines of a source that begin with `//` say how it is compiled:
 //!
 //! ```text
+//! // clang: 22             instead of clang-19
 //! // flags: -mcpu=v4         instead of -mcpu=v3
 //! // targets: bpfel bpfeb    NAME.bpf.o and NAME.eb.bpf.o, instead of the first alone
+//! // linked: OTHER           and NAME.linked.bpf.o, with OTHER.bpf.o
 //! // needs: REASON           what a kernel must have to load it
 //! // libbpf: REASON          why libbpf refuses it
 //! ```
+//!
+//! The reference bpftool links, for there is nothing else to compare a linker with.
 //!
 //! `LOCK` has the hashes of the sources and of the objects, for machines without the compiler.
 //! `RBPF_BLESS=1` compiles everything anew and writes it.
@@ -19,25 +23,37 @@ mod lock;
 #[path = "fixtures/source.rs"]
 mod source;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
-use rbpftool_tests::{Suite, ensure_eq, fixture, requires};
-use source::Source;
+use rbpftool_tests::{Suite, ensure_eq, fixture, requires, skip};
+use source::{Object, Source};
 
 /// The largest object, and all of them together.
 const LARGEST: u64 = 64 << 10;
 const WHOLE: u64 = 2 << 20;
 
 fn main() -> ExitCode {
-    let suite = Suite::new("fixtures");
-    if rbpftool_tests::blessing()
-        && let Err(e) = bless()
-    {
-        return suite.test("compile", move || Err(e)).run();
+    let mut suite = Suite::new("fixtures");
+    if rbpftool_tests::blessing() {
+        match bless() {
+            Ok(kept) => {
+                for source in kept {
+                    let why = format!("{} is not there, the object stays", source.clang);
+                    suite.add(format!("compile/{}", source.name), move || Err(skip(why)));
+                }
+            }
+            Err(e) => return suite.test("compile", move || Err(e)).run(),
+        }
+    }
+    for clang in ["clang-19", "clang-22"] {
+        suite.add(format!("objects_are_what_{clang}_makes"), move || {
+            compiled(clang)
+        });
     }
     suite
-        .test("objects_are_what_the_compiler_makes", compiled)
+        .test("linked_objects_are_what_the_linker_makes", linked)
         .test("sources_and_objects_are_those_of_the_lock", locked)
         .test("every_file_belongs_to_a_source", no_orphans)
         .test("the_table_has_every_source", described)
@@ -45,32 +61,77 @@ fn main() -> ExitCode {
         .run()
 }
 
-fn bless() -> Result<()> {
+/// Makes everything anew. The sources whose compiler is not there, but whose objects are.
+fn bless() -> Result<Vec<Source>> {
+    let linker =
+        compile::linker().context("there is no bpftool: `cargo xtask oracle` builds it")?;
     let sources = Source::all()?;
+    let mut kept = Vec::new();
     for source in &sources {
-        compile::source(source, &fixture("bpf"))?;
+        if compile::is_there(&source.clang) {
+            compile::source(source, &fixture("bpf"))?;
+        } else {
+            kept.push(source.clone());
+        }
     }
-    std::fs::write(fixture("bpf/LOCK"), lock::text(&sources)?).context("write LOCK")
+    for source in &sources {
+        compile::link(&linker, source, &fixture("bpf"))?;
+    }
+    std::fs::write(fixture("bpf/LOCK"), lock::text(&sources)?).context("write LOCK")?;
+    Ok(kept)
 }
 
 /// Byte by byte, where the compiler is.
-fn compiled() -> Result<()> {
-    for tool in [compile::CLANG, compile::STRIP] {
+fn compiled(clang: &str) -> Result<()> {
+    for tool in [clang, compile::STRIP] {
         requires!(compile::is_there(tool), "{tool} is not there");
     }
     let dir = tempfile::tempdir().context("make a directory")?;
-    for source in Source::all()? {
-        compile::source(&source, dir.path())?;
-        for (_, object) in source.objects() {
-            let made = std::fs::read(dir.path().join(&object))?;
-            let kept = fixture("bpf").join(&object);
-            let kept = std::fs::read(&kept).with_context(|| format!("read {}", kept.display()))?;
-            ensure!(
-                made == kept,
-                "{object} is not what its source makes; RBPF_BLESS=1 compiles it anew"
-            );
+    let mut seen = 0;
+    for source in Source::all()?.iter().filter(|s| s.clang == clang) {
+        compile::source(source, dir.path())?;
+        for object in source.compiled() {
+            same(dir.path(), &object)?;
+            seen += 1;
         }
     }
+    ensure!(seen > 0, "something is compiled by {clang}");
+    Ok(())
+}
+
+/// Of the objects as they are kept, where the linker is.
+fn linked() -> Result<()> {
+    let linker = compile::linker();
+    requires!(linker.is_some(), "there is no bpftool to link with");
+    let linker = linker.unwrap_or_default();
+    let dir = tempfile::tempdir().context("make a directory")?;
+    let mut seen = 0;
+    for source in Source::all()? {
+        for object in source.linked() {
+            for part in source.parts(&object.target) {
+                std::fs::copy(fixture("bpf").join(&part), dir.path().join(&part)).context(part)?;
+            }
+        }
+        compile::link(&linker, &source, dir.path())?;
+        for object in source.linked() {
+            same(dir.path(), &object)?;
+            seen += 1;
+        }
+    }
+    ensure!(seen > 0, "something is linked");
+    Ok(())
+}
+
+/// What was made in `dir` is what is kept.
+fn same(dir: &Path, object: &Object) -> Result<()> {
+    let Object { file, .. } = object;
+    let made = std::fs::read(dir.join(file)).with_context(|| format!("read {file}"))?;
+    let kept = fixture("bpf").join(file);
+    let kept = std::fs::read(&kept).with_context(|| format!("read {}", kept.display()))?;
+    ensure!(
+        made == kept,
+        "{file} is not what its source makes; RBPF_BLESS=1 makes it anew"
+    );
     Ok(())
 }
 
@@ -94,7 +155,7 @@ fn no_orphans() -> Result<()> {
     let mut known = vec![String::from("LOCK"), "README.md".into(), "include".into()];
     for source in Source::all()? {
         known.push(source.file());
-        known.extend(source.objects().map(|(_, object)| object));
+        known.extend(source.objects().map(|object| object.file));
     }
     for entry in std::fs::read_dir(fixture("bpf")).context("read the folder")? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -121,9 +182,9 @@ fn described() -> Result<()> {
 fn small() -> Result<()> {
     let mut whole = 0;
     for source in Source::all()? {
-        for (_, object) in source.objects() {
-            let len = std::fs::metadata(fixture("bpf").join(&object))?.len();
-            ensure!(len <= LARGEST, "{object} has {len} bytes");
+        for object in source.objects() {
+            let len = std::fs::metadata(fixture("bpf").join(&object.file))?.len();
+            ensure!(len <= LARGEST, "{} has {len} bytes", object.file);
             whole += len;
         }
     }

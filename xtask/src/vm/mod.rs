@@ -65,6 +65,7 @@ struct Asked {
     image: Option<PathBuf>,
     suites: Vec<String>,
     command: Option<String>,
+    files: Vec<PathBuf>,
     shell: bool,
     self_test: bool,
     btf: bool,
@@ -85,6 +86,7 @@ impl Asked {
                 "--kernel" => asked.image = Some(PathBuf::from(value()?)),
                 "--suite" => asked.suites.push(value()?.clone()),
                 "--run" => asked.command = Some(value()?.clone()),
+                "--file" => asked.files.push(PathBuf::from(value()?)),
                 "--shell" => asked.shell = true,
                 "--self-test" => asked.self_test = true,
                 "--btf" => asked.btf = true,
@@ -140,7 +142,10 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     if asked.btf {
         return btf::extract(ctx);
     }
-    let bench = Bench::new(ctx)?;
+    let mut bench = Bench::new(ctx)?;
+    for path in &asked.files {
+        bench.payload.add(path)?;
+    }
     let kernels = asked.kernels(ctx)?;
     if asked.shell {
         let kernel = kernels.last().context("no kernel")?;

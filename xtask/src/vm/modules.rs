@@ -18,6 +18,7 @@ pub(super) const WANTED: &[&str] = &[
     "act_bpf",
     "nf_defrag_ipv4",
     "nf_defrag_ipv6",
+    "nf_conntrack",
     "tcp_bbr",
     "tcp_dctcp",
     "tun",

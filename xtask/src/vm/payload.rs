@@ -118,6 +118,19 @@ impl Payload {
         })
     }
 
+    /// Adds a file or a folder of this machine, as `/files/NAME`.
+    pub(super) fn add(&mut self, path: &Path) -> Result<()> {
+        let name = path
+            .file_name()
+            .with_context(|| format!("{} has no name", path.display()))?
+            .to_string_lossy();
+        let mut a = Archive::default();
+        below(&mut a, &format!("files/{name}"), path)?;
+        // The kernel unpacks one archive after the other.
+        self.archive.extend(a.finish()?);
+        Ok(())
+    }
+
     /// The names of the suites that were built.
     pub(super) fn suites(&self) -> impl Iterator<Item = &str> {
         SUITES
@@ -244,19 +257,30 @@ fn with_libraries(
 
 /// Adds every file below a folder of the checkout.
 fn tree(a: &mut Archive, root: &Path, folder: &Path) -> Result<()> {
-    let mut entries: Vec<_> = match fs::read_dir(root.join(folder)) {
-        Ok(dir) => dir.flatten().collect(),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(e).with_context(|| format!("read {}", folder.display())),
-    };
+    let from = root.join(folder);
+    if from.exists() {
+        below(a, &format!("{ROOT}/{}", folder.display()), &from)?;
+    }
+    Ok(())
+}
+
+/// Adds a file, or all that is below a folder.
+fn below(a: &mut Archive, at: &str, from: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return a.copy(at, from);
+    }
+    let mut entries: Vec<_> = fs::read_dir(from)
+        .with_context(|| format!("read {}", from.display()))?
+        .flatten()
+        .collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        let path = folder.join(entry.file_name());
-        if entry.file_type().context("look at a file")?.is_dir() {
-            tree(a, root, &path)?;
-        } else {
-            a.copy(&format!("{ROOT}/{}", path.display()), &entry.path())?;
-        }
+        let name = entry.file_name();
+        below(
+            a,
+            &format!("{at}/{}", name.to_string_lossy()),
+            &entry.path(),
+        )?;
     }
     Ok(())
 }
