@@ -46,11 +46,6 @@ impl Emitter {
         self.code.push(insns);
     }
 
-    /// Slots so far.
-    pub(super) const fn len(&self) -> usize {
-        self.len
-    }
-
     pub(super) fn label(&mut self) -> Label {
         self.code.label()
     }

@@ -16,6 +16,7 @@ mod generate;
 mod layout;
 mod maps;
 mod programs;
+mod run;
 mod sha256;
 #[cfg(feature = "sign")]
 pub mod sign;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use error::LightError;
 pub use generate::generate;
+pub use run::{LightLoaded, MapInput, ProgramSignature, RunError, RunOptions, StepError};
 pub use sha256::sha256;
 pub use step::Step;
 

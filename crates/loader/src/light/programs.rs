@@ -108,7 +108,7 @@ impl Generator<'_> {
             );
             let funcs = plan.func_info.iter();
             self.records(
-                funcs.flat_map(|info| [info.insn * 8, info.type_id.0]).collect(),
+                funcs.flat_map(|info| [info.insn, info.type_id.0]).collect(),
                 2,
                 field(offset_of!(ProgLoadAttr, func_info)),
                 field(offset_of!(ProgLoadAttr, func_info_cnt)),
@@ -117,7 +117,7 @@ impl Generator<'_> {
             let lines = plan.line_info.iter();
             self.records(
                 lines
-                    .flat_map(|line| [line.insn * 8, line.file_name_off, line.line_off, line.line_col])
+                    .flat_map(|line| [line.insn, line.file_name_off, line.line_off, line.line_col])
                     .collect(),
                 4,
                 field(offset_of!(ProgLoadAttr, line_info)),
