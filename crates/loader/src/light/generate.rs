@@ -263,7 +263,6 @@ impl<'a> Generator<'a> {
             steps: self.steps,
             progress: self.progress.offset(),
             hashed: self.hashed,
-            ctx_size: self.layout.size(),
         })
     }
 

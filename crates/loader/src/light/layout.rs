@@ -8,7 +8,6 @@ use std::mem::offset_of;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     maps: usize,
-    progs: usize,
 }
 
 impl Layout {
@@ -19,18 +18,17 @@ impl Layout {
 
     /// Fails where an instruction could not reach the last field.
     pub(super) fn new(maps: usize, progs: usize) -> Result<Self, LightError> {
-        let layout = Self { maps, progs };
-        match i16::try_from(layout.size()) {
-            Ok(_) => Ok(layout),
+        match i16::try_from(Self::size_of(maps, progs)) {
+            Ok(_) => Ok(Self { maps }),
             Err(_) => Err(LightError::TooMany { maps, progs }),
         }
     }
 
-    /// Bytes of the context.
-    pub(super) const fn size(self) -> usize {
+    /// Bytes of a context for so many maps and programs.
+    pub(super) const fn size_of(maps: usize, progs: usize) -> usize {
         size_of::<LoaderCtx>()
-            .saturating_add(self.maps.saturating_mul(size_of::<LoaderMap>()))
-            .saturating_add(self.progs.saturating_mul(size_of::<LoaderProg>()))
+            .saturating_add(maps.saturating_mul(size_of::<LoaderMap>()))
+            .saturating_add(progs.saturating_mul(size_of::<LoaderProg>()))
     }
 
     pub(super) fn map_fd(self, map: usize) -> i16 {
@@ -73,7 +71,7 @@ mod tests {
     #[test]
     fn context_is_laid_out_as_skeletons_expect() {
         let layout = Layout::new(2, 3).unwrap();
-        assert_eq!(layout.size(), 24 + 2 * 16 + 3 * 4);
+        assert_eq!(Layout::size_of(2, 3), 24 + 2 * 16 + 3 * 4);
         assert_eq!([layout.map_fd(0), layout.map_fd(1)], [24, 40]);
         assert_eq!([layout.max_entries(0), layout.max_entries(1)], [28, 44]);
         assert_eq!([layout.initial_value(0), layout.initial_value(1)], [32, 48]);

@@ -86,13 +86,40 @@ pub struct LightProgram {
     pub steps: Vec<Step>,
     /// Where in the data the number of the step is: four bytes.
     pub progress: u32,
-    /// Whether it compares its data with a hash.
+    /// Whether it compares its data with a hash, which nobody else may have changed.
     pub hashed: bool,
-    /// Bytes of the context.
-    pub ctx_size: usize,
 }
 
 impl LightProgram {
+    /// A loader program that was made elsewhere, for this machine: instructions and data of a
+    /// light skeleton, and the names of its maps and programs in the order of the context.
+    #[must_use]
+    pub fn foreign(
+        name: &str,
+        insns: Vec<Insn>,
+        data: Vec<u8>,
+        maps: &[&str],
+        progs: &[&str],
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            endian: Endian::NATIVE,
+            insns,
+            data,
+            maps: maps.iter().copied().map(LightMap::foreign).collect(),
+            progs: progs.iter().copied().map(LightProg::foreign).collect(),
+            steps: Vec::new(),
+            progress: 0,
+            hashed: false,
+        }
+    }
+
+    /// Bytes of the context.
+    #[must_use]
+    pub fn ctx_size(&self) -> usize {
+        layout::Layout::size_of(self.maps.len(), self.progs.len())
+    }
+
     /// The program as bytes in the order of the machines it is for: what is signed.
     #[must_use]
     pub fn insn_bytes(&self) -> Vec<u8> {
@@ -129,6 +156,18 @@ pub struct LightMap {
 }
 
 impl LightMap {
+    fn foreign(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            symbol: name.to_owned(),
+            map_type: MapType::UNSPEC,
+            value_size: 0,
+            max_entries: 0,
+            made: true,
+            filled: false,
+        }
+    }
+
     fn new(plan: &MapPlan, filled: bool) -> Self {
         Self {
             name: plan.name.clone(),
@@ -159,6 +198,16 @@ pub struct LightProg {
 }
 
 impl LightProg {
+    fn foreign(name: &str) -> Self {
+        Self {
+            prog: ProgIdx(0),
+            name: name.to_owned(),
+            section: String::new(),
+            prog_type: ProgType::UNSPEC,
+            expected_attach_type: AttachType::default(),
+        }
+    }
+
     fn new(selected: &generate::Selected<'_>) -> Self {
         let plan = selected.plan;
         Self {
