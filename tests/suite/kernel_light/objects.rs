@@ -1,6 +1,5 @@
 //! The objects of the fixtures, and loader programs of them.
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
@@ -9,16 +8,20 @@ use loader::model::{Object, ParseOptions};
 use loader::target::Running;
 use rbpftool_tests::fixture;
 
-pub(crate) fn path(name: &str) -> PathBuf {
-    fixture(&format!("bpf/{name}.bpf.o"))
-}
-
 /// The object of a fixture.
 pub(crate) fn object(name: &str) -> Result<Object> {
-    let path = path(name);
-    let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    parse(name, &bytes(name)?)
+}
+
+/// The file of a fixture.
+pub(crate) fn bytes(name: &str) -> Result<Vec<u8>> {
+    let path = fixture(&format!("bpf/{name}.bpf.o"));
+    std::fs::read(&path).with_context(|| format!("read {}", path.display()))
+}
+
+pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Object> {
     let options = ParseOptions::for_file(&format!("{name}.bpf.o"));
-    Object::parse(&bytes, &options).with_context(|| format!("parse {name}"))
+    Object::parse(bytes, &options).with_context(|| format!("parse {name}"))
 }
 
 /// The kernel this runs on.
