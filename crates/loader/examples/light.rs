@@ -1,6 +1,7 @@
 //! Loads an object by a loader program, and says what it made:
 //! `cargo run --example light -- FILE.bpf.o [LOG_LEVEL]`.
 
+use bpfsys::MapFd;
 use loader::light::{LightOptions, RunOptions, generate};
 use loader::model::{Object, ParseOptions};
 use loader::target::Running;
@@ -22,10 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         program.steps.len()
     );
     let mut run = RunOptions::default();
-    run.log_level = std::env::args().nth(2).map_or(Ok(0), |level| level.parse())?;
+    run.log_level = std::env::args()
+        .nth(2)
+        .map_or(Ok(0), |level| level.parse())?;
     let loaded = program.run(&run).map_err(|error| format!("{error:#}"))?;
     for (map, made) in program.maps.iter().zip(&loaded.maps) {
-        let id = made.as_ref().map(|map| map.info()).transpose()?;
+        let id = made.as_ref().map(MapFd::info).transpose()?;
         println!("map {}: id {:?}", map.name, id.map(|info| info.id));
     }
     for (prog, made) in program.progs.iter().zip(&loaded.progs) {

@@ -75,7 +75,12 @@ fn compare(name: &str) -> Result<()> {
     };
     ensure_eq!(names(&theirs.0), names(&ours.0));
     ensure_eq!(theirs.1.progs.len(), ours.1.progs.len());
-    for (prog, (theirs, ours)) in ours.0.progs.iter().zip(theirs.1.progs.iter().zip(&ours.1.progs)) {
+    for (prog, (theirs, ours)) in ours
+        .0
+        .progs
+        .iter()
+        .zip(theirs.1.progs.iter().zip(&ours.1.progs))
+    {
         same_prog(theirs, ours).with_context(|| format!("program {}", prog.name))?;
     }
     ensure_eq!(theirs.1.maps.len(), ours.1.maps.len());
@@ -101,7 +106,8 @@ fn errno(error: &RunError) -> String {
 }
 
 fn same_prog(theirs: &ProgFd, ours: &ProgFd) -> Result<()> {
-    let parts = ProgParts::XLATED | ProgParts::MAP_IDS | ProgParts::FUNC_INFO | ProgParts::LINE_INFO;
+    let parts =
+        ProgParts::XLATED | ProgParts::MAP_IDS | ProgParts::FUNC_INFO | ProgParts::LINE_INFO;
     let (theirs, ours) = (theirs.details(parts)?, ours.details(parts)?);
     ensure_eq!(theirs.info.type_, ours.info.type_);
     ensure_eq!(theirs.info.name, ours.info.name);
@@ -112,8 +118,14 @@ fn same_prog(theirs: &ProgFd, ours: &ProgFd) -> Result<()> {
     ensure_eq!(theirs.info.ifindex, ours.info.ifindex);
     ensure_eq!(theirs.info.attach_btf_obj_id, ours.info.attach_btf_obj_id);
     ensure_eq!(theirs.map_ids.len(), ours.map_ids.len());
-    ensure_eq!(format!("{:?}", theirs.func_info), format!("{:?}", ours.func_info));
-    ensure_eq!(format!("{:?}", theirs.line_info), format!("{:?}", ours.line_info));
+    ensure_eq!(
+        format!("{:?}", theirs.func_info),
+        format!("{:?}", ours.func_info)
+    );
+    ensure_eq!(
+        format!("{:?}", theirs.line_info),
+        format!("{:?}", ours.line_info)
+    );
     same_code(&theirs.xlated, &ours.xlated)?;
     same_types(theirs.info.btf_id, ours.info.btf_id)
 }
@@ -129,7 +141,11 @@ fn same_code(theirs: &[Insn], ours: &[Insn]) -> Result<()> {
         };
         let mut other = other.to_vec();
         if matches!(first.pseudo(), Some(Pseudo::MapFd | Pseudo::MapValue)) {
-            ensure_eq!(*ids.entry(first.imm).or_insert(second.imm), second.imm, "the map of {at}");
+            ensure_eq!(
+                *ids.entry(first.imm).or_insert(second.imm),
+                second.imm,
+                "the map of {at}"
+            );
             if let Some(insn) = other.first_mut() {
                 insn.imm = first.imm;
             }

@@ -1,8 +1,12 @@
 //! Loader programs that run, and those that give up half-way.
 
+use std::os::fd::AsRawFd as _;
+
 use anyhow::{Context as _, Result, bail, ensure};
-use bpfsys::cmd::{MapLookupElem, ProgTestRun};
-use bpfsys::{MapFd, ProgFd, ProgType};
+use bpfsys::cmd::{LoaderMapInput, LoaderRun, MapCreate, MapLookupElem, ProgLoad, ProgTestRun};
+use bpfsys::insn::{Size, asm};
+use bpfsys::uapi::flags::ProgLoadFlags;
+use bpfsys::{MapFd, MapType, ProgFd, ProgType, Refusal};
 use loader::light::{LightLoaded, LightProgram, MapInput, RunError, RunOptions, Step};
 use loader::model::Object;
 use nix::errno::Errno;
@@ -23,13 +27,18 @@ pub(crate) fn add(bench: &mut Bench) {
         ("subprogs", &[]),
         ("tail_calls", &["middle", "last"]),
     ] {
-        bench.one(&format!("programs_work::{name}"), move || works(name, programs));
+        bench.one(&format!("programs_work::{name}"), move || {
+            works(name, programs)
+        });
     }
     bench.one("values_and_sizes_are_taken", values_and_sizes);
     bench.one("given_values_must_fit", refusals);
     bench.one("weak_symbols_may_be_missing", weak_symbols);
     bench.one("a_failure_names_its_step_and_leaves_nothing", failure);
-    bench.one("programs_that_are_switched_off_are_not_loaded", switched_off);
+    bench.one(
+        "programs_that_are_switched_off_are_not_loaded",
+        switched_off,
+    );
 }
 
 fn load(object: &Object) -> Result<(LightProgram, LightLoaded)> {
@@ -186,5 +195,37 @@ fn switched_off() -> Result<()> {
     let names: Vec<_> = program.progs.iter().map(|prog| &*prog.name).collect();
     ensure_eq!(names, ["alone"]);
     ensure!(loaded.maps.iter().all(Option::is_none), "a map was made");
+    Ok(())
+}
+
+/// A program cannot hand over what it did not make, nor the same thing twice.
+fn only_new() -> Result<()> {
+    let map = MapCreate::new(MapType::ARRAY, 4, 4, 1).run()?;
+    let hands_over = |number: i32| -> Result<_> {
+        let insns = [
+            asm::st(Size::W, asm::R1, 24, number),
+            asm::mov64_imm(asm::R0, 0),
+            asm::exit(),
+        ];
+        let prog = ProgLoad::new(ProgType::SYSCALL, &insns)
+            .flags(ProgLoadFlags::SLEEPABLE)
+            .run()?;
+        Ok(LoaderRun::new(&prog, &[LoaderMapInput::default()], 0).run())
+    };
+    for number in [map.as_raw_fd(), 0xffff] {
+        match hands_over(number)? {
+            Err(error) => ensure_eq!(error.refusal(), Some(Refusal::NotNew)),
+            Ok(outcome) => bail!("took {number}: {outcome:?}"),
+        }
+    }
+    let nothing = hands_over(0)??;
+    ensure!(matches!(*nothing.maps, [None]), "{nothing:?}");
+    let insns = [asm::mov64_imm(asm::R0, 0), asm::exit()];
+    let other = ProgLoad::new(ProgType::SOCKET_FILTER, &insns).run()?;
+    let refused = LoaderRun::new(&other, &[], 0).run();
+    ensure_eq!(
+        refused.err().and_then(|error| error.refusal()),
+        Some(Refusal::WrongKind)
+    );
     Ok(())
 }

@@ -17,8 +17,12 @@ pub(crate) fn add(bench: &mut Bench) {
     bench.one("hashed_data_is_verified", hashed);
     bench.one("changed_data_is_refused", changed);
     for kind in ["rsa", "p256", "p384"] {
-        bench.suite.add(format!("openssl_agrees::{kind}"), move || openssl(kind));
-        bench.one(&format!("signatures_are_verified::{kind}"), move || signed(kind));
+        bench
+            .suite
+            .add(format!("openssl_agrees::{kind}"), move || openssl(kind));
+        bench.one(&format!("signatures_are_verified::{kind}"), move || {
+            signed(kind)
+        });
     }
 }
 
@@ -29,7 +33,9 @@ fn exclusive<T>(result: Result<T, RunError>) -> Result<T> {
             if matches!(source.kind(), ErrorKind::TooBig | ErrorKind::Invalid)
                 && KernelVersion::running()? < KernelVersion::new(6, 18, 0) =>
         {
-            Err(skip(format!("this kernel cannot {what} signed data: {source}")))
+            Err(skip(format!(
+                "this kernel cannot {what} signed data: {source}"
+            )))
         }
         result => Ok(result?),
     }
@@ -115,7 +121,10 @@ fn signed(kind: &str) -> Result<()> {
     let object = objects::object("minimal")?;
     let program = objects::program(&object, true)?;
     let bytes = sign(&program.insn_bytes(), &key, &certificate)?;
-    ensure!(sign(b"data", &key, &other).is_err(), "a key of another certificate");
+    ensure!(
+        sign(b"data", &key, &other).is_err(),
+        "a key of another certificate"
+    );
 
     // The keyring is this thread's, and goes with it.
     let add = |certificate: &Certificate| {
@@ -141,7 +150,9 @@ fn signed(kind: &str) -> Result<()> {
     match exclusive(program.run(&options)) {
         Err(error) => match error.downcast_ref::<RunError>() {
             Some(RunError::Load(refused)) if verifies_nothing(refused) => {
-                return Err(skip(format!("this kernel verifies no signatures: {refused}")));
+                return Err(skip(format!(
+                    "this kernel verifies no signatures: {refused}"
+                )));
             }
             Some(RunError::Load(refused)) => {
                 ensure_eq!(refused.sys().errno(), Some(Errno::ENOKEY));

@@ -31,11 +31,7 @@ impl Keyring {
 /// `EBADMSG` when it is no X.509 certificate in DER, `ENOPKG` when the kernel lacks its algorithm,
 /// `ENODEV` without `CONFIG_ASYMMETRIC_KEY_TYPE`, `EDQUOT` when there are too many keys.
 #[doc(alias = "add_key")]
-pub fn add_certificate(
-    keyring: Keyring,
-    description: &CStr,
-    der: &[u8],
-) -> Result<i32, SysError> {
+pub fn add_certificate(keyring: Keyring, description: &CStr, der: &[u8]) -> Result<i32, SysError> {
     let kind: &CStr = c"asymmetric";
     // SAFETY: both strings end with a zero, and `der` is read for its length; the call keeps no
     // address.

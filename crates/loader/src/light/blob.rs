@@ -115,6 +115,7 @@ impl Blob {
         self.endian
     }
 
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -160,10 +161,7 @@ mod tests {
     #[test]
     fn a_blob_out_of_reach_is_refused() {
         let mut blob = Blob::new(Endian::Little);
-        assert!(matches!(
-            blob.reserve(usize::MAX),
-            Err(LightError::TooLong)
-        ));
+        assert!(matches!(blob.reserve(usize::MAX), Err(LightError::TooLong)));
         assert!(matches!(blob.reserve(1 << 31), Err(LightError::TooLong)));
         assert!(blob.bytes().is_empty());
     }

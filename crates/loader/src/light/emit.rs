@@ -74,9 +74,16 @@ impl Emitter {
         self.fail
     }
 
-    /// Begins a step: lays a path to the end where it gets far, and notes the step's number for
-    /// whoever reads the blob after a failure.
+    /// Begins a step: notes its number for whoever reads the blob after a failure.
     pub(super) fn begin_step(&mut self, progress: Place, number: i32) {
+        self.lay_path();
+        self.address(R1, progress);
+        self.push(st(Size::W, R1, 0, number));
+    }
+
+    /// Lays a path to the failing end where the last one gets out of reach. Whatever is repeated
+    /// inside a step calls it.
+    pub(super) fn lay_path(&mut self) {
         if self.len - self.last_hop > HOP {
             let (over, next) = (self.label(), self.label());
             self.jump(over);
@@ -86,8 +93,6 @@ impl Emitter {
             self.fail = next;
             self.last_hop = self.len;
         }
-        self.address(R1, progress);
-        self.push(st(Size::W, R1, 0, number));
     }
 
     /// `reg = address of the place`
@@ -129,6 +134,7 @@ impl Emitter {
 
     /// Copies four bytes into the context. Changes registers 0 and 1.
     pub(super) fn copy_to_ctx(&mut self, from: Place, to: i16) {
+        self.lay_path();
         self.address(R1, from);
         self.push(ldx(Size::W, R0, R1, 0));
         self.push(stx(Size::W, R6, R0, to));

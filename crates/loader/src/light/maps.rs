@@ -194,7 +194,13 @@ impl Generator<'_> {
         Ok(())
     }
 
-    pub(super) fn update(&mut self, map: Place, key: Place, value: Place) -> Result<(), LightError> {
+    pub(super) fn update(
+        &mut self,
+        map: Place,
+        key: Place,
+        value: Place,
+    ) -> Result<(), LightError> {
+        self.out.lay_path();
         let attr = self.blob.reserve(size_of::<MapElemAttr>())?;
         let field = |offset| attr.field(offset);
         self.out.copy(map, field(offset_of!(MapElemAttr, map_fd)));

@@ -94,8 +94,10 @@ impl Generator<'_> {
             .put_address(field(offset_of!(ProgLoadAttr, insns)), insns_at);
         self.out
             .put_address(field(offset_of!(ProgLoadAttr, license)), self.license);
-        self.out
-            .put_address(field(offset_of!(ProgLoadAttr, fd_array)), self.table.start());
+        self.out.put_address(
+            field(offset_of!(ProgLoadAttr, fd_array)),
+            self.table.start(),
+        );
         self.out.copy_log(
             field(offset_of!(ProgLoadAttr, log_level)),
             field(offset_of!(ProgLoadAttr, log_size)),
@@ -215,7 +217,8 @@ impl Generator<'_> {
                 let result = self.blob.reserve(8)?;
                 self.out.find_address(name, result);
                 if symbol.weak {
-                    self.out.jump_if(JmpOp::Eq, R7, -(Errno::ENOENT as i32), missing);
+                    self.out
+                        .jump_if(JmpOp::Eq, R7, -(Errno::ENOENT as i32), missing);
                 }
                 self.out.check();
                 for at in &symbol.uses {
@@ -310,9 +313,16 @@ impl Generator<'_> {
             program: program.name.clone(),
             table: table.name.clone(),
         });
-        let entries = u32::try_from(table.entries.len()).map_err(|_too_many| LightError::TooLong)?;
+        let entries =
+            u32::try_from(table.entries.len()).map_err(|_too_many| LightError::TooLong)?;
         let descriptor = self.table.temporary(slot);
-        self.make_array(MapType::INSN_ARRAY, ".jumptables", INSN_VALUE, entries, descriptor)?;
+        self.make_array(
+            MapType::INSN_ARRAY,
+            ".jumptables",
+            INSN_VALUE,
+            entries,
+            descriptor,
+        )?;
         for (index, entry) in (0..).zip(&table.entries) {
             let key = self.blob.add_words([index])?;
             let value = self.blob.add_words([*entry, 0, 0, 0])?;

@@ -181,10 +181,7 @@ impl LightProgram {
         })
     }
 
-    fn inputs<'a>(
-        &self,
-        options: &RunOptions<'a>,
-    ) -> Result<Vec<LoaderMapInput<'a>>, RunError> {
+    fn inputs<'a>(&self, options: &RunOptions<'a>) -> Result<Vec<LoaderMapInput<'a>>, RunError> {
         let mut inputs = vec![LoaderMapInput::default(); self.maps.len()];
         for ((to, map), given) in inputs.iter_mut().zip(&self.maps).zip(&options.maps) {
             let refused = given.value.is_some() && !map.filled;

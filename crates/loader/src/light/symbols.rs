@@ -60,7 +60,10 @@ pub(super) fn symbols(
             why,
         };
         let Some(wanted) = object.externs().get(index.index()) else {
-            return Err(broken(format!("refers to extern {}, which is not there", index.0)));
+            return Err(broken(format!(
+                "refers to extern {}, which is not there",
+                index.0
+            )));
         };
         let lookup = match &wanted.kind {
             ExternKind::Kconfig { .. } => continue,

@@ -23,7 +23,7 @@ impl Table {
         temporaries: usize,
         progs: usize,
     ) -> Result<Self, LightError> {
-        let count = |len: usize| u32::try_from(len).map_err(|_| LightError::TooLong);
+        let count = |len: usize| u32::try_from(len).map_err(|_too_many| LightError::TooLong);
         let mut table = Self {
             start: Place::START,
             maps: count(maps)?,
@@ -93,12 +93,15 @@ mod tests {
 
     #[test]
     fn descriptors_do_not_overlap() {
-        for (maps, temporaries, progs) in [(0, 0, 0), (3, 0, 2), (0, 2, 1), (2, 3, 4)] {
+        for (maps, temporaries, progs) in [(0u8, 0u8, 0u8), (3, 0, 2), (0, 2, 1), (2, 3, 4)] {
             let mut blob = Blob::new(Endian::Little);
-            let table = Table::new(&mut blob, maps, temporaries, progs).unwrap();
-            let mut places: Vec<u32> = (0..maps as u32).map(|i| table.map(i).offset()).collect();
-            places.extend((0..temporaries as u32).map(|i| table.temporary(i).offset()));
-            places.extend((0..progs as u32).map(|i| table.prog(i).offset()));
+            let table =
+                Table::new(&mut blob, maps.into(), temporaries.into(), progs.into()).unwrap();
+            let mut places: Vec<u32> = (0..u32::from(maps))
+                .map(|i| table.map(i).offset())
+                .collect();
+            places.extend((0..u32::from(temporaries)).map(|i| table.temporary(i).offset()));
+            places.extend((0..u32::from(progs)).map(|i| table.prog(i).offset()));
             places.extend([table.types(), table.inner(), table.attach()].map(Place::offset));
             assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
             assert_eq!(places.last(), Some(&((table.count() - 1) * 4)));

@@ -5,7 +5,8 @@ use super::error::InsnError;
 use super::externs::{Externs, Resolved};
 use super::uses::{Layout, Use, Uses};
 use super::{
-    CoreNote, JumpTablePlan, Late, Operand, OperandKind, Part, PlanError, Poison, Poisoned, core_reloc,
+    CoreNote, JumpTablePlan, Late, Operand, OperandKind, Part, PlanError, Poison, Poisoned,
+    core_reloc,
 };
 use crate::model::{ExternIdx, ExternKind, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
 use bpfsys::insn::opcode::split_imm64;
@@ -246,10 +247,12 @@ impl Refs<'_> {
                 code.late.symbols.push((insn, at));
                 Ok(())
             }
-            Resolved::Option { .. } | Resolved::Address(_) | Resolved::Late => Err(InsnError::Opcode {
-                what: "a variable of the kernel",
-                must: "a load of 64 bits",
-            }),
+            Resolved::Option { .. } | Resolved::Address(_) | Resolved::Late => {
+                Err(InsnError::Opcode {
+                    what: "a variable of the kernel",
+                    must: "a load of 64 bits",
+                })
+            }
         }
     }
 

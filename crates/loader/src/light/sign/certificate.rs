@@ -18,10 +18,7 @@ pub(super) enum Signer {
     /// By the identifier of the key.
     KeyId(Vec<u8>),
     /// By issuer and serial number, both as DER.
-    Serial {
-        issuer: Vec<u8>,
-        serial: Vec<u8>,
-    },
+    Serial { issuer: Vec<u8>, serial: Vec<u8> },
 }
 
 impl Certificate {

@@ -50,7 +50,10 @@ pub(super) fn signed_data(signer: &Signer, algorithm: Algorithm, signature: &[u8
         Algorithm::EcdsaWithSha256 => element(SEQUENCE, &[&element(OID, &[ECDSA_WITH_SHA256])]),
     };
     let signature = element(OCTET_STRING, &[signature]);
-    let info = element(SEQUENCE, &[&version, &name, &digest, &algorithm, &signature]);
+    let info = element(
+        SEQUENCE,
+        &[&version, &name, &digest, &algorithm, &signature],
+    );
     let content = element(SEQUENCE, &[&element(OID, &[DATA])]);
     let signed = element(
         SEQUENCE,

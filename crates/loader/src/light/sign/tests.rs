@@ -26,14 +26,19 @@ fn an_rsa_signature_is_openssls() {
     assert_eq!(signature(key!("rsa.key.pem"), certificate), expected);
     assert_eq!(signature(key!("rsa.pkcs1.pem"), certificate), expected);
     assert_eq!(signature(&der(key!("rsa.key.pem")), certificate), expected);
-    assert_eq!(signature(&der(key!("rsa.pkcs1.pem")), &der(certificate)), expected);
+    assert_eq!(
+        signature(&der(key!("rsa.pkcs1.pem")), &der(certificate)),
+        expected
+    );
 }
 
 #[test]
 fn curves_sign_what_their_keys_verify() {
     let made = signature(key!("p256.key.pem"), key!("p256.cert.pem"));
     // The signature is the last element.
-    let start = made.windows(2).rposition(|pair| pair[0] == 0x30 && pair[1] as usize + 2 < 80);
+    let start = made
+        .windows(2)
+        .rposition(|pair| pair[0] == 0x30 && pair[1] as usize + 2 < 80);
     let raw = &made[start.unwrap()..];
     let parsed = p256::ecdsa::DerSignature::from_bytes(raw).unwrap();
     let certificate = Certificate::parse(key!("p256.cert.pem")).unwrap();
@@ -61,7 +66,10 @@ fn keys_belong_to_certificates() {
     let key = PrivateKey::parse(key!("p256.key.pem")).unwrap();
     for certificate in [key!("other.cert.pem"), key!("rsa.cert.pem")] {
         let certificate = Certificate::parse(certificate).unwrap();
-        assert!(matches!(sign(DATA, &key, &certificate), Err(SignError::OtherKey)));
+        assert!(matches!(
+            sign(DATA, &key, &certificate),
+            Err(SignError::OtherKey)
+        ));
     }
 }
 
