@@ -171,7 +171,7 @@ fn kernel_address(load: &[Insn]) -> Option<u64> {
         return None;
     };
     let value = join_imm64(first.imm, second.imm);
-    (first.pseudo() == Some(Pseudo::Number) && value >> 47 == 0x1_ffff).then_some(value)
+    (first.pseudo() == Some(Pseudo::Number) && value >> 56 == 0xff).then_some(value)
 }
 
 fn same_map(object: &Object, at: usize, theirs: &MapFd, ours: &MapFd) -> Result<()> {
