@@ -62,7 +62,11 @@ fn messages_may_name_the_instruction() {
         "jump out of range from insn 1 to 22",
     );
     check(log!("loop"), Some(1), "infinite loop detected at insn 1");
-    check("back-edge from insn 7 to 3\n", Some(7), "back-edge from insn 7 to 3");
+    check(
+        "back-edge from insn 7 to 3\n",
+        Some(7),
+        "back-edge from insn 7 to 3",
+    );
 }
 
 #[test]
@@ -91,7 +95,10 @@ fn newer_verifiers_say_it_in_sections() {
          could dereference NULL on this path, so the verifier cannot prove this access is safe",
     );
     let found = read(log!("diagnosed_source")).diagnosis().unwrap();
-    assert_eq!(found.source.as_deref(), Some("broken @ err_null.bpf.c:18:9"));
+    assert_eq!(
+        found.source.as_deref(),
+        Some("broken @ err_null.bpf.c:18:9")
+    );
     assert!(found.suggestion.starts_with("Add a NULL check"));
 }
 
@@ -142,7 +149,10 @@ fn instructions_belong_to_functions() {
          any such access, at instruction 25 of 'sub'"
     );
     let whole = format!("{error:#}");
-    assert!(whole.starts_with(&format!("{error}\n0: R1=ctx()")), "{whole}");
+    assert!(
+        whole.starts_with(&format!("{error}\n0: R1=ctx()")),
+        "{whole}"
+    );
     let error = explained(&program(Vec::new()), log!("uninitialized"));
     assert_eq!(
         error.to_string(),
