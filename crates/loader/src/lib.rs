@@ -59,3 +59,7 @@ pub mod target;
 
 pub use error::{Error, Stage};
 pub use facade::open;
+
+#[cfg(test)]
+#[allow(dead_code, reason = "shared with the tests of hostile bytes")]
+mod testing;

@@ -84,9 +84,10 @@ pub enum ModelError {
         /// Its size.
         size: u64,
     },
-    /// Names that are parts of each other and would be many times the file, each for itself.
-    #[error("names overlap: together they take more than {limit} bytes")]
-    NamesOverlap {
+    /// Parts of the file that share bytes (names, sections, tables) and would be many times the
+    /// file, each for itself.
+    #[error("parts of the file overlap: together they take more than {limit} bytes")]
+    Overlap {
         /// The bound.
         limit: usize,
     },
@@ -159,6 +160,14 @@ pub enum MapError {
         found: u64,
         /// What an earlier one says.
         earlier: u32,
+    },
+    /// A type that no map can hold.
+    #[error("member `{member}` of {size} bytes is larger than maps can be")]
+    TooLarge {
+        /// The member.
+        member: String,
+        /// Bytes of its type.
+        size: u64,
     },
     /// A value that means nothing.
     #[error("member `{member}`: {found} means nothing")]

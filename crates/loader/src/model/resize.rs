@@ -180,3 +180,6 @@ fn last(btf: &Btf<'_>, section: TypeId, size: u32) -> Result<Last, String> {
         len,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,7 @@ fn writable<'m>(map: &'m mut Map, path: &str) -> Result<&'m mut Vec<u8>, EditErr
     let missing = size.saturating_sub(map.data.len());
     map.data
         .try_reserve_exact(missing)
-        .map_err(|_| wrong("there is not enough memory for its section"))?;
+        .map_err(|_error| wrong("there is not enough memory for its section"))?;
     map.data.resize(map.data.len() + missing, 0);
     Ok(&mut map.data)
 }
@@ -264,7 +264,7 @@ impl Walk<'_> {
             .and_then(|number| u64::try_from(number.size).ok());
         let number = number.ok_or_else(|| self.wrong(end, format!("`{index}` is no index")))?;
         let size = self.btf.size_of(array.elem_type())?;
-        let bits = size.checked_mul(8).unwrap_or(u64::MAX);
+        let bits = size.saturating_mul(8);
         let bit = number
             .checked_mul(bits)
             .and_then(|bits| place.bit.checked_add(bits));
@@ -473,7 +473,7 @@ impl Walk<'_> {
                 return Err(self.wrong(self.path.len(), why));
             }
         };
-        let value = bits.map_err(|_| self.no_value(text, "number"))?;
+        let value = bits.map_err(|_error| self.no_value(text, "number"))?;
         Ok(Encoded::Bits {
             width: size * 8,
             value,
@@ -498,7 +498,7 @@ impl Walk<'_> {
         let mut bytes = text.as_bytes().to_vec();
         bytes
             .try_reserve_exact(len.saturating_sub(text.len()))
-            .map_err(|_| self.wrong(self.path.len(), "there is not enough memory for it"))?;
+            .map_err(|_error| self.wrong(self.path.len(), "there is not enough memory for it"))?;
         bytes.resize(len, 0);
         Ok(Encoded::Text(bytes))
     }

@@ -34,7 +34,8 @@ pub(super) fn definitions(
 ) -> Result<(), ModelError> {
     for (table, section) in source.reloc_tables(|role| role == Role::Maps) {
         let Some(btf) = btf else { continue };
-        let places = places(btf, section, maps);
+        let places = places(btf, section, maps, log)?;
+        log.take(table.data()?.len())?;
         for reloc in source.elf.relocs(table)? {
             let target = Target::of(source, section, &reloc);
             target
@@ -56,10 +57,16 @@ pub(super) fn definitions(
 }
 
 /// The variables of a section, ascending.
-fn places(btf: &Btf<'_>, section: &Section<'_>, maps: &Maps) -> Vec<Place> {
+fn places(
+    btf: &Btf<'_>,
+    section: &Section<'_>,
+    maps: &Maps,
+    log: &mut Log,
+) -> Result<Vec<Place>, ModelError> {
     let Some((_, vars)) = datasec(btf, section.name) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
+    log.take(vars.raw().len())?;
     let mut places: Vec<_> = vars
         .vars()
         .filter_map(|var| {
@@ -76,7 +83,7 @@ fn places(btf: &Btf<'_>, section: &Section<'_>, maps: &Maps) -> Vec<Place> {
         })
         .collect();
     places.sort_by_key(|place| place.start);
-    places
+    Ok(places)
 }
 
 /// The variable that has a pointer at a place.
@@ -143,7 +150,7 @@ fn slot(
         .and_then(|slots| reloc.offset.checked_sub(place.start.checked_add(slots)?))
         .filter(|at| at.is_multiple_of(POINTER))
         .ok_or("it is not for a slot of `values`")?;
-    let index = u32::try_from(at / POINTER).map_err(|_| "there are no so many slots")?;
+    let index = u32::try_from(at / POINTER).map_err(|_error| "there are no so many slots")?;
     let named = maps.defined_at(target.section, target.offset);
     let program = functions.program_at(target.section, target.offset);
     let map = maps
@@ -185,10 +192,12 @@ pub(super) fn struct_ops(
     btf: Option<&Btf<'_>>,
     functions: &Functions,
     maps: &mut Maps,
+    log: &mut Log,
 ) -> Result<(), ModelError> {
     for (table, section) in source.reloc_tables(|role| role == Role::StructOps) {
         let Some(btf) = btf else { continue };
-        let places = places(btf, section, maps);
+        let places = places(btf, section, maps, log)?;
+        log.take(table.data()?.len())?;
         let mut members = Members::default();
         for reloc in source.elf.relocs(table)? {
             let target = Target::of(source, section, &reloc);

@@ -28,6 +28,7 @@ pub(super) fn collect(
     let mut relocs: Vec<(u32, Reloc)> = Vec::new();
     for (table, section) in source.reloc_tables(Role::is_code) {
         let entries = source.elf.relocs(table)?;
+        log.take(table.data()?.len())?;
         relocs.extend(entries.map(|reloc| (section.index, reloc)));
     }
     relocs.sort_by_key(|(section, reloc)| (*section, reloc.offset));
@@ -263,7 +264,7 @@ impl<'a> Resolver<'_, 'a> {
             Role::Data | Role::Constants | Role::Zeros | Role::Arena => {
                 let place = place(symbol, addend)?;
                 let offset = u32::try_from(place)
-                    .map_err(|_| format!("offset {place} is beyond all sections"))?;
+                    .map_err(|_error| format!("offset {place} is beyond all sections"))?;
                 match self.maps.of_section(symbol.section) {
                     Some(map) => Ok(RefTarget::MapValue { map, offset }),
                     None if role == Role::Arena => {
