@@ -194,6 +194,9 @@ pub enum MapError {
     /// No type.
     #[error("it has no member `type`")]
     NoType,
+    /// More work than a file of its size can need.
+    #[error("all definitions together are many times the file")]
+    TooComplex,
     /// What is inside of it is wrong.
     #[error("map inside")]
     Inner(#[source] Box<Self>),

@@ -121,16 +121,16 @@ fn missing(
 ) -> ProgramError {
     let (kind, prefix, what) = naming(program.expected_attach_type);
     let place = match module {
-        Some("vmlinux") => "the kernel proper has no".to_owned(),
+        Some("vmlinux") => "the kernel proper".to_owned(),
         Some(module) => {
             if let Ok(None) = kernel.module_named(module) {
                 return ProgramError::NoModule(module.to_owned());
             }
-            format!("module '{module}' has no")
+            format!("module '{module}'")
         }
         None => match kernel.modules().map_or(0, <[_]>::len) {
-            0 => "the kernel has no".to_owned(),
-            count => format!("neither the kernel nor one of {count} modules has a"),
+            0 => "the kernel".to_owned(),
+            _ => "the kernel and its modules".to_owned(),
         },
     };
     ProgramError::TargetMissing {

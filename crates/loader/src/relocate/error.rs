@@ -267,7 +267,7 @@ pub enum ExternError {
         second: u64,
     },
     /// It is not weak, and no types of the kernel have its name.
-    #[error("neither the kernel nor any of its modules has a {what} '{name}' in its types")]
+    #[error("no {what} '{name}' is in the types of the kernel and its modules")]
     NoType {
         /// Function or variable.
         what: &'static str,
@@ -337,9 +337,11 @@ pub enum ProgramError {
     #[error("the program that has the function to replace is not given")]
     NoProgram,
     /// What it attaches to is not in the kernel.
-    #[error("{place} {what} '{name}' to attach to ({kind} '{type_name}' is not in the types)")]
+    #[error(
+        "there is no {what} '{name}' to attach to: {kind} '{type_name}' is not in the types of {place}"
+    )]
     TargetMissing {
-        /// Where it was looked for, with "has no".
+        /// Where it was looked for.
         place: String,
         /// What sort of thing.
         what: &'static str,

@@ -307,22 +307,36 @@ fn write_spec(f: &mut Formatter<'_>, spec: &MapSpec) -> fmt::Result {
     Ok(())
 }
 
+/// Bytes but for long runs of zeros: behind those `@` says where the next one is.
 fn write_bytes(f: &mut Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     write!(f, "of {} bytes:", bytes.len())?;
-    // zeros at the end say nothing
-    let used = bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |at| at + 1);
-    for byte in bytes.iter().take(used.min(SHOWN)) {
-        write!(f, " {byte:02x}")?;
+    let mut shown = 0;
+    let mut next = 0;
+    while let Some(zeros) = bytes.get(next..).map(|rest| count_zeros(rest)) {
+        if zeros >= GAP || next + zeros == bytes.len() {
+            next += zeros;
+            if next == bytes.len() {
+                return f.write_str(if shown == 0 { " zeros\n" } else { "\n" });
+            }
+            write!(f, " @{next}")?;
+        }
+        if shown == SHOWN {
+            return f.write_str(" …\n");
+        }
+        if let Some(byte) = bytes.get(next) {
+            write!(f, " {byte:02x}")?;
+        }
+        next += 1;
+        shown += 1;
     }
-    match used {
-        0 => f.write_str(" zeros\n"),
-        _ if used > SHOWN => f.write_str(" …\n"),
-        _ if used < bytes.len() => f.write_str(" then zeros\n"),
-        _ => f.write_str("\n"),
-    }
+    Ok(())
+}
+
+/// Zeros in a row that are left out.
+const GAP: usize = 8;
+
+fn count_zeros(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| **byte == 0).count()
 }
 
 /// What instructions of a program refer to, by name.

@@ -12,6 +12,7 @@ use crate::model::{MapIdx, MapOrigin, ProgIdx, Slot, SlotValue};
 use bpfsys::{MapType, ProgType};
 use btf::types::Composite;
 use btf::{Btf, Endian, Type, TypeId};
+use std::collections::HashMap;
 
 /// Bytes of a pointer.
 const POINTER: u64 = 8;
@@ -180,7 +181,8 @@ fn slots_start(btf: &Btf<'_>, id: TypeId) -> Option<u64> {
     let (_, Type::Struct(body)) = btf.resolve(id).ok()? else {
         return None;
     };
-    let last = body.members().last()?;
+    let mut members = body.members();
+    let last = members.nth(members.len().checked_sub(1)?)?;
     last.name
         .is(b"values")
         .then_some(u64::from(last.bit_offset / 8))
@@ -218,27 +220,23 @@ pub(super) fn struct_ops(
     Ok(())
 }
 
-/// Places of members of the type that was asked for last: (bits, number), ascending.
+/// Places of members of each type: (bits, number), ascending.
 #[derive(Default)]
 struct Members {
-    of: TypeId,
-    by_place: Vec<(u32, u32)>,
+    by_place: HashMap<TypeId, Vec<(u32, u32)>>,
 }
 
 impl Members {
     /// The first member at a bit of a struct.
     fn at(&mut self, body: &Composite<'_>, bit: u32) -> Option<u32> {
-        if self.of != body.id() {
-            self.of = body.id();
-            self.by_place = body
-                .members()
-                .map(|member| member.bit_offset)
-                .zip(0u32..)
-                .collect();
-            self.by_place.sort_unstable();
-        }
-        let at = self.by_place.partition_point(|(place, _)| *place < bit);
-        let (place, number) = self.by_place.get(at)?;
+        let by_place = self.by_place.entry(body.id()).or_insert_with(|| {
+            let members = body.members();
+            let mut places: Vec<_> = members.map(|m| m.bit_offset).zip(0u32..).collect();
+            places.sort_unstable();
+            places
+        });
+        let at = by_place.partition_point(|(place, _)| *place < bit);
+        let (place, number) = by_place.get(at)?;
         (*place == bit).then_some(*number)
     }
 }

@@ -78,29 +78,29 @@ fn targets_that_are_not_there_are_errors() {
         fentry,
         None,
         "gone",
-        "neither the kernel nor one of 2 modules has a function 'gone' to attach to \
-         (FUNC 'gone' is not in the types)",
+        "there is no function 'gone' to attach to: \
+         FUNC 'gone' is not in the types of the kernel and its modules",
     );
     check(
         fentry,
         Some("vmlinux"),
         "nf_call",
-        "the kernel proper has no function 'nf_call' to attach to \
-         (FUNC 'nf_call' is not in the types)",
+        "there is no function 'nf_call' to attach to: \
+         FUNC 'nf_call' is not in the types of the kernel proper",
     );
     check(
         fentry,
         Some("nf"),
         "tcp_connect",
-        "module 'nf' has no function 'tcp_connect' to attach to \
-         (FUNC 'tcp_connect' is not in the types)",
+        "there is no function 'tcp_connect' to attach to: \
+         FUNC 'tcp_connect' is not in the types of module 'nf'",
     );
     check(
         AttachType::TRACE_RAW_TP,
         Some("vmlinux"),
         "fake",
-        "the kernel proper has no tracepoint 'fake' to attach to \
-         (TYPEDEF 'btf_trace_fake' is not in the types)",
+        "there is no tracepoint 'fake' to attach to: \
+         TYPEDEF 'btf_trace_fake' is not in the types of the kernel proper",
     );
     check(
         fentry,

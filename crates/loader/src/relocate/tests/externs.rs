@@ -158,8 +158,8 @@ fn kernel_functions_are_called_by_type() {
         &calling(vec![kfunc("gone___old", false, 2)]),
         &kernel(),
         &format!(
-            "{AT}'gone___old': neither the kernel nor any of its modules has a function 'gone' \
-             in its types"
+            "{AT}'gone___old': no function 'gone' is in the types of the kernel and its \
+             modules"
         ),
     );
     fails(
@@ -221,8 +221,8 @@ fn typed_variables_and_functions_are_loaded_by_type() {
     );
     fail(
         ksym("runqueues___x", false, 1),
-        "'runqueues___x': neither the kernel nor any of its modules has a variable \
-         'runqueues___x' in its types",
+        "'runqueues___x': no variable 'runqueues___x' is in the types of the \
+         kernel and its modules",
     );
     fail(
         extern_("odd", true, ExternKind::Broken("no type".into())),

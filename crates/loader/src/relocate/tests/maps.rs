@@ -243,7 +243,7 @@ fn plans_say_what_is_asked_for() {
             pinned at /sys/fs/bpf/x
 
         map 1 '.data': array, key 4, value 4, entries 1
-            value of 4 bytes: 01 02 then zeros
+            value of 4 bytes: 01 02
 
         map 2 'off': not made, it is switched off
 
@@ -255,4 +255,26 @@ fn plans_say_what_is_asked_for() {
             section 'x' is not known
     "#]]
     .assert_eq(&text);
+}
+
+#[test]
+fn zeros_in_values_are_left_out() {
+    let shown = |data: &[u8]| {
+        let mut object = empty();
+        object.add_map(section("m", MapOrigin::Data, data));
+        let text = planned(&object, &Described::default()).to_string();
+        let line = text.lines().find(|line| line.contains("value of"));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(shown(&[0; 9]), "value of 9 bytes: zeros");
+    assert_eq!(shown(&[0; 2]), "value of 2 bytes: zeros");
+    assert_eq!(shown(&[0, 0, 1, 0, 2]), "value of 5 bytes: 00 00 01 00 02");
+    let mut long = vec![0; 40];
+    (long[0], long[20], long[28]) = (1, 2, 3);
+    assert_eq!(
+        shown(&long),
+        "value of 40 bytes: 01 @20 02 00 00 00 00 00 00 00 03"
+    );
+    let line = shown(&[9; 65]);
+    assert!(line.ends_with(" 09 …") && line.matches("09").count() == 64);
 }

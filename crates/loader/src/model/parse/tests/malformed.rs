@@ -421,3 +421,27 @@ fn sections_that_share_bytes() {
         assert!(matches!(error, ModelError::Overlap { .. }), "{error}");
     }
 }
+
+/// Definitions that all have one type of many members: each would be read.
+#[test]
+fn definitions_that_share_types() {
+    let mut file = File::native();
+    file.section(".maps", PROGBITS, 3, &[0; 64]);
+    file.types(|b| {
+        let int = b.add_int(b"int", 4, 0);
+        let array = b.add_array(int, int, 2);
+        let number = b.add_ptr(array);
+        let members = vec![Member::new(b"type", number, 0); 3000];
+        let body = b.add_struct(b"", 8, &members);
+        let vars: Vec<_> = (0..3000)
+            .map(|_| SecVar {
+                type_id: b.add_var(b"m", 1, body),
+                offset: 0,
+                size: 32,
+            })
+            .collect();
+        b.add_datasec(b".maps", 64, &vars);
+    });
+    let expected = "map `m`: all definitions together are many times the file";
+    assert_eq!(error(&file), expected);
+}
