@@ -114,6 +114,8 @@ pub(crate) fn golden_files_come_in_pairs() -> Result<()> {
     // CASE.pretty.json is the same view as CASE.json, which has the text.
     let all: BTreeSet<String> = files("tests/golden", &["json", "txt"])?
         .into_iter()
+        // Those of the loader are texts only, which its suites look after.
+        .filter(|f| !f.path.starts_with("tests/golden/plan/"))
         .map(|f| f.path.replace(".pretty.json", ".json"))
         .collect();
     let mut found = Vec::new();

@@ -19,6 +19,7 @@ pub(crate) const SUITES: &[&str] = &[
     "kernel_probes",
     "kernel_cmds",
     "kernel_light",
+    "kernel_load",
     "kernel_tool",
     "oracle_bpftool",
 ];

@@ -160,6 +160,14 @@ pub enum MapError {
         /// What an earlier one says.
         earlier: u32,
     },
+    /// A type that no map can hold.
+    #[error("member `{member}` of {size} bytes is larger than maps can be")]
+    TooLarge {
+        /// The member.
+        member: String,
+        /// Bytes of its type.
+        size: u64,
+    },
     /// A value that means nothing.
     #[error("member `{member}`: {found} means nothing")]
     Value {
@@ -253,9 +261,9 @@ pub enum EditError {
         /// The type.
         ty: String,
         /// The least value.
-        low: i128,
+        low: String,
         /// The greatest value.
-        high: i128,
+        high: String,
     },
     /// A text that the array has no room for.
     #[error("variable `{path}`: {len} bytes and a zero do not fit in {room} bytes")]

@@ -7,13 +7,17 @@
 //! it.
 
 mod display;
+mod edit;
 pub mod error;
 pub mod externs;
 pub mod function;
 pub mod map;
 mod parse;
+mod patch;
 pub mod program;
+mod resize;
 pub mod sec_defs;
+mod set_variable;
 pub mod variable;
 
 pub use error::{EditError, MapError, ModelError};

@@ -130,7 +130,7 @@ fn missing(
         }
         None => match kernel.modules().map_or(0, <[_]>::len) {
             0 => "the kernel".to_owned(),
-            count => format!("neither the kernel nor one of {count} modules"),
+            _ => "the kernel and its modules".to_owned(),
         },
     };
     ProgramError::TargetMissing {

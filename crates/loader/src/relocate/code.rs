@@ -5,7 +5,8 @@ use super::error::InsnError;
 use super::externs::{Externs, Resolved};
 use super::uses::{Layout, Use, Uses};
 use super::{
-    CoreNote, JumpTablePlan, Late, Operand, OperandKind, Part, PlanError, Poison, Poisoned,
+    CoreNote, ExternNote, JumpTablePlan, Late, Operand, OperandKind, Part, PlanError, Poison,
+    Poisoned,
     core_reloc,
 };
 use crate::model::{ExternIdx, ExternKind, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
@@ -30,6 +31,7 @@ pub(super) struct Code {
     pub(super) operands: Vec<Operand>,
     pub(super) core: Vec<CoreNote>,
     pub(super) poisoned: Vec<Poisoned>,
+    pub(super) externs: Vec<ExternNote>,
     /// Instructions that call or take the address of a function.
     links: Vec<(u32, FuncIdx)>,
     /// Instructions that name a jump table.
@@ -50,6 +52,8 @@ pub(super) struct Refs<'o> {
     pub(super) skipped: &'o HashMap<MapIdx, String>,
     /// What is added to places in an arena.
     pub(super) arenas: &'o HashMap<MapIdx, u64>,
+    /// Whether to note what externs are called.
+    pub(super) explain: bool,
 }
 
 /// All functions that are used, relocated.
@@ -217,6 +221,10 @@ impl Refs<'_> {
                 index: at.0,
             });
         };
+        if self.explain {
+            let name = extern_.name.clone();
+            code.externs.push(ExternNote { insn, name });
+        }
         let is_call = code
             .insns
             .get(insn as usize)
@@ -224,9 +232,10 @@ impl Refs<'_> {
         if !is_call {
             return self.address(insn, at, resolved, code);
         }
+        let is_function = matches!(extern_.kind, ExternKind::Kfunc { .. });
         let call = code.call(insn, "a function of the kernel")?;
         match resolved {
-            Resolved::Type { id, slot, .. } => {
+            Resolved::Type { id, slot, .. } if is_function => {
                 *call = Insn::new(
                     opcode::code::CALL,
                     0,
@@ -242,17 +251,15 @@ impl Refs<'_> {
                 code.poison(insn, 1, helper, Poison::Kfunc(extern_.name.clone()));
                 Ok(())
             }
-            Resolved::Late if matches!(extern_.kind, ExternKind::Kfunc { .. }) => {
+            Resolved::Late if is_function => {
                 *call = Insn::new(opcode::code::CALL, 0, CallKind::Kfunc as u8, 0, 0);
                 code.late.symbols.push((insn, at));
                 Ok(())
             }
-            Resolved::Option { .. } | Resolved::Address(_) | Resolved::Late => {
-                Err(InsnError::Opcode {
-                    what: "a variable of the kernel",
-                    must: "a load of 64 bits",
-                })
-            }
+            _ => Err(InsnError::Opcode {
+                what: "a variable of the kernel",
+                must: "a load of 64 bits",
+            }),
         }
     }
 
@@ -356,6 +363,11 @@ pub(super) fn link(
             ..*relo
         });
         out.late.core_relos.extend(moved);
+        let moved = code.externs.iter().map(|note| ExternNote {
+            insn: note.insn + start,
+            ..note.clone()
+        });
+        out.externs.extend(moved);
         out.maps.extend(&code.maps);
         out.module_calls |= code.module_calls;
         for (insn, table) in &code.tables {

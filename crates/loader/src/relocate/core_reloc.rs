@@ -111,7 +111,7 @@ impl<'t> Stage<'t> {
     ) -> Result<(), (u32, InsnError)> {
         let insn = relo.insn_off / 8;
         let len = code.insns.len();
-        if relo.insn_off % 8 != 0 || insn as usize >= len {
+        if !relo.insn_off.is_multiple_of(8) || insn as usize >= len {
             let offset = relo.insn_off;
             return Err((insn, InsnError::NoInsn { offset, len }));
         }

@@ -210,7 +210,7 @@ pub enum InsnError {
         index: u32,
     },
     /// An instruction that has no room for what it refers to.
-    #[error("it refers to {what}, and {must} can do that only")]
+    #[error("it refers to {what}, which only {must} can")]
     Opcode {
         /// What it refers to.
         what: &'static str,
@@ -255,6 +255,9 @@ pub enum ExternError {
     /// It is not weak, and no symbol of the kernel has its name.
     #[error("the kernel has no symbol of this name")]
     NoSymbol,
+    /// It is not weak, and this process is not told where symbols are.
+    #[error("addresses of the kernel's symbols are not shown (kernel.kptr_restrict)")]
+    HiddenSymbol,
     /// Symbols of its name are at several addresses.
     #[error("the kernel has symbols of this name at {first:#x} and {second:#x}")]
     Ambiguous {
@@ -264,7 +267,7 @@ pub enum ExternError {
         second: u64,
     },
     /// It is not weak, and no types of the kernel have its name.
-    #[error("neither the kernel nor any of its modules has a {what} '{name}' in its types")]
+    #[error("no {what} '{name}' is in the types of the kernel and its modules")]
     NoType {
         /// Function or variable.
         what: &'static str,
@@ -335,7 +338,7 @@ pub enum ProgramError {
     NoProgram,
     /// What it attaches to is not in the kernel.
     #[error(
-        "{place} has no {what} '{name}' to attach to ({kind} '{type_name}' is not in its types)"
+        "there is no {what} '{name}' to attach to: {kind} '{type_name}' is not in the types of {place}"
     )]
     TargetMissing {
         /// Where it was looked for.

@@ -220,10 +220,9 @@ impl Stage<'_, '_> {
         for ((at, extern_), symbol) in wanted.iter().zip(symbols) {
             let address = match symbol.unwrap_or(Symbol::Missing) {
                 Symbol::At(address) => address,
-                Symbol::Missing if extern_.weak => 0,
-                Symbol::Missing | Symbol::Hidden => {
-                    return Err(self.error(*at, ExternError::NoSymbol));
-                }
+                Symbol::Missing | Symbol::Hidden if extern_.weak => 0,
+                Symbol::Hidden => return Err(self.error(*at, ExternError::HiddenSymbol)),
+                Symbol::Missing => return Err(self.error(*at, ExternError::NoSymbol)),
                 Symbol::Ambiguous(first, second) => {
                     return Err(self.error(*at, ExternError::Ambiguous { first, second }));
                 }

@@ -3,7 +3,7 @@
 use super::error::{MapError, PlanError};
 use super::externs::Externs;
 use super::{Downgrades, MapAction, MapPlan, MapSpec, StructOpsPlan, lacks};
-use crate::model::{Linkage, Map, MapIdx, MapOrigin, Object, ProgIdx, Slot, SlotValue};
+use crate::model::{Map, MapIdx, MapOrigin, Object, ProgIdx, Slot, SlotValue};
 use crate::target::{Feature, Target};
 use bpfsys::MapType;
 use bpfsys::uapi::flags::MapFlags;
@@ -79,9 +79,8 @@ pub(super) struct Stage<'o, 't> {
     pub(super) externs: Externs,
     /// Programs that are loaded.
     pub(super) programs: HashSet<ProgIdx>,
-    /// Whether the kernel takes types, and of which maps those do not fit.
+    /// Whether the kernel takes the object's types.
     pub(super) types: bool,
-    pub(super) without_types: HashSet<MapIdx>,
 }
 
 impl Stage<'_, '_> {
@@ -94,7 +93,6 @@ impl Stage<'_, '_> {
         if !named {
             downgrades.add(Feature::ObjectNames, "maps have no names".to_owned());
         }
-        let exposed = exposed(self.object);
         let mut plans = Vec::with_capacity(self.object.maps.len());
         for (at, map) in (0..).map(MapIdx).zip(&self.object.maps) {
             let error = |why| PlanError::Map {
@@ -111,12 +109,9 @@ impl Stage<'_, '_> {
                 Some((plan, size)) => (Some(plan), Some(size)),
                 None => (None, None),
             };
-            let mut spec = self.spec(at, map, &exposed).map_err(error)?;
+            let mut spec = self.spec(map).map_err(error)?;
             if let (Some(plan), Some(size)) = (&struct_ops, struct_ops_size) {
                 spec.value_size = size;
-                if plan.link {
-                    spec.flags |= MapFlags::LINK;
-                }
                 if plan.module.is_some() {
                     spec.flags |= MapFlags::VTYPE_BTF_OBJ_FD;
                 }
@@ -131,7 +126,6 @@ impl Stage<'_, '_> {
                             inner.map_type,
                             inner.max_entries,
                             (inner.key_type, inner.value_type),
-                            self.types,
                         )
                         .map_err(error)?;
                     Some(MapSpec {
@@ -182,25 +176,16 @@ impl Stage<'_, '_> {
         Ok(plans)
     }
 
-    fn spec(&self, at: MapIdx, map: &Map, exposed: &HashSet<MapIdx>) -> Result<MapSpec, MapError> {
-        let typed = self.types && !self.without_types.contains(&at);
+    fn spec(&self, map: &Map) -> Result<MapSpec, MapError> {
         let ids = (map.key_type, map.value_type);
         let (max_entries, (key_type, value_type)) =
-            self.sizes(map.map_type, map.max_entries, ids, typed)?;
-        let mut flags = map.flags;
-        if matches!(map.origin, MapOrigin::Constants | MapOrigin::Kconfig) {
-            flags |= MapFlags::RDONLY_PROG;
-        }
-        let exposed = map.origin == MapOrigin::Kconfig || exposed.contains(&at);
-        if is_data(map) && exposed && !map.value_type.is_void() {
-            flags |= MapFlags::MMAPABLE;
-        }
+            self.sizes(map.map_type, map.max_entries, ids)?;
         Ok(MapSpec {
             map_type: map.map_type,
             key_size: map.key_size,
             value_size: map.value_size,
             max_entries,
-            flags,
+            flags: map.flags,
             numa_node: map.numa_node,
             ifindex: map.ifindex,
             map_extra: map.map_extra,
@@ -223,7 +208,6 @@ impl Stage<'_, '_> {
         map_type: MapType,
         max_entries: u32,
         ids: (TypeId, TypeId),
-        typed: bool,
     ) -> Result<(u32, (TypeId, TypeId)), MapError> {
         let entries = match map_type {
             MapType::PERF_EVENT_ARRAY if max_entries == 0 => {
@@ -235,7 +219,7 @@ impl Stage<'_, '_> {
             _ => max_entries,
         };
         let ids = match map_type {
-            _ if !typed => (TypeId::VOID, TypeId::VOID),
+            _ if !self.types => (TypeId::VOID, TypeId::VOID),
             MapType::STRUCT_OPS => (ids.0, TypeId::VOID),
             map_type if UNTYPED.contains(&map_type) => (TypeId::VOID, TypeId::VOID),
             _ => ids,
@@ -286,14 +270,6 @@ impl Stage<'_, '_> {
         value.resize(spec.value_size as usize, 0);
         Some(value)
     }
-}
-
-/// Maps with a variable that skeletons show: global, with a type, not hidden.
-fn exposed(object: &Object) -> HashSet<MapIdx> {
-    let shown = object.variables.iter().filter(|variable| {
-        variable.type_id.is_some() && matches!(variable.linkage, Linkage::Global | Linkage::Weak)
-    });
-    shown.map(|variable| variable.map).collect()
 }
 
 /// Types of maps that take no types of keys and values.

@@ -26,6 +26,7 @@ mod maps;
 mod options;
 mod plan;
 mod struct_ops;
+mod text;
 mod types;
 mod uses;
 
@@ -41,7 +42,7 @@ use bpfsys::uapi::helpers::HelperId;
 use bpfsys::{AttachType, ProgType};
 use code::{Linked, Refs};
 use kernel_types::{Found, KernelTypes, Query};
-use types::{Seen, Types};
+use types::Seen;
 use uses::{Layout, Uses};
 
 /// Whether the target is known to lack a feature. Where it is not known, the kernel is asked for
@@ -172,6 +173,7 @@ impl<'t> Stage<'t> {
             externs: &externs,
             skipped: &skipped,
             arenas: &arenas,
+            explain: self.options.explain,
         };
         let mut functions = code::relocate(&refs, &uses, &mut core)?;
         for code in functions.values_mut() {
@@ -197,11 +199,10 @@ impl<'t> Stage<'t> {
                 })
             })
             .collect();
-        let Types { plan: btf, unfit } = types::plan(
+        let btf = types::plan(
             object,
             target,
             &seen,
-            &functions,
             &mut infos,
             required,
             &mut self.downgrades,
@@ -217,7 +218,6 @@ impl<'t> Stage<'t> {
             externs,
             programs: drafts.iter().map(|draft| draft.at).collect(),
             types: btf.is_some(),
-            without_types: unfit,
         };
         let maps = stage.plan(&mut self.downgrades, &mut self.notes)?;
         let late = drafts
@@ -524,8 +524,12 @@ impl<'t> Stage<'t> {
                 parts: draft.linked.parts,
                 core: code.core,
                 poisoned: code.poisoned,
+                externs: code.externs,
             });
         }
         programs
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,6 +185,18 @@ pub struct ProgPlan {
     pub core: Vec<CoreNote>,
     /// Instructions that the verifier must not reach, ascending.
     pub poisoned: Vec<Poisoned>,
+    /// What of the kernel instructions refer to, ascending; only where the plan is to be
+    /// explained.
+    pub externs: Vec<ExternNote>,
+}
+
+/// What of the kernel an instruction refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternNote {
+    /// The instruction.
+    pub insn: u32,
+    /// The symbol, with its flavour.
+    pub name: String,
 }
 
 /// An instruction that needs a descriptor.

@@ -64,7 +64,7 @@ pub enum TargetError {
         source: io::Error,
     },
     /// A line about an option that was asked for makes no sense.
-    #[error("{origin}, line {line}: `{text}` is no option with its value")]
+    #[error("{origin}, line {line}: '{text}' is no option with its value")]
     KconfigLine {
         /// The file, or what it is called.
         origin: String,

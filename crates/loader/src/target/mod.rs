@@ -17,6 +17,7 @@ mod vmlinux;
 pub use described::Described;
 pub use error::TargetError;
 pub use running::Running;
+pub use vmlinux::from_file as btf_from_file;
 
 use bpfsys::probe::Support;
 use btf::Btf;
@@ -43,15 +44,6 @@ pub trait Target {
     fn module(&self, name: &str) -> Result<Option<&ModuleBtf>, TargetError> {
         let known = self.modules()?;
         Ok(known.iter().find(|module| module.name == name))
-    }
-
-    /// Types that CO-RE relocations are resolved against instead of those of the kernel and its
-    /// modules, when some were given for that.
-    ///
-    /// # Errors
-    /// They cannot be read.
-    fn core_types(&self) -> Result<Option<&Btf<'static>>, TargetError> {
-        Ok(None)
     }
 
     /// Where symbols are, in the order of the names.

@@ -24,18 +24,15 @@ const SMALL: u64 = 4096;
 /// ```no_run
 /// use loader::target::{Running, Target};
 ///
-/// let kernel = Running::new().with_kconfig("CONFIG_HZ=1000\n");
+/// let kernel = Running::new();
 /// let hz = kernel.kconfig(&["CONFIG_HZ"])?;
-/// assert_eq!(hz, [Some("1000".to_owned())]);
+/// println!("{hz:?}, {} types", kernel.vmlinux()?.len());
 /// # Ok::<(), loader::target::TargetError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Running {
-    core_path: Option<PathBuf>,
-    kconfig: Option<String>,
     token: Option<Arc<TokenFd>>,
     vmlinux: OnceLock<Arc<Btf<'static>>>,
-    core: OnceLock<Btf<'static>>,
     modules: OnceLock<Vec<ModuleBtf>>,
     named: module_btf::Named,
     /// Answers that a token was needed for; the others are kept for all by the probes.
@@ -47,23 +44,6 @@ impl Running {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Resolves CO-RE relocations against the types in a file, raw or ELF, instead of those of
-    /// the kernel and its modules. What programs attach to, and which functions and variables of
-    /// the kernel they use, is still looked up in the kernel's own.
-    #[must_use]
-    pub fn with_btf(mut self, path: impl Into<PathBuf>) -> Self {
-        self.core_path = Some(path.into());
-        self
-    }
-
-    /// What configuration options are, whatever the kernel's own configuration says: lines of
-    /// the form `CONFIG_NAME=value`.
-    #[must_use]
-    pub fn with_kconfig(mut self, text: impl Into<String>) -> Self {
-        self.kconfig = Some(text.into());
-        self
     }
 
     /// Asks the kernel with the rights of a token.
@@ -111,17 +91,6 @@ impl Target for Running {
         })
     }
 
-    fn core_types(&self) -> Result<Option<&Btf<'static>>, TargetError> {
-        let Some(path) = &self.core_path else {
-            return Ok(None);
-        };
-        if let Some(known) = self.core.get() {
-            return Ok(Some(known));
-        }
-        let read = vmlinux::from_file(path)?;
-        Ok(Some(self.core.get_or_init(|| read)))
-    }
-
     fn kallsyms(&self, names: &[&str]) -> Result<Vec<Symbol>, TargetError> {
         if names.is_empty() {
             return Ok(Vec::new());
@@ -136,21 +105,21 @@ impl Target for Running {
 
     fn kconfig(&self, names: &[&str]) -> Result<Vec<Option<String>>, TargetError> {
         let mut options = kconfig::Options::new(names);
-        if let Some(given) = &self.kconfig {
-            let read = options.read(given.as_bytes(), "the given configuration");
-            read.map_err(|error| at("the given configuration".as_ref(), error))?;
+        if options.complete() {
+            return Ok(Vec::new());
         }
-        if !options.complete() {
-            let boot = PathBuf::from(format!("/boot/config-{}", release()));
-            let (path, file) = open_config(boot)?;
-            let text = kconfig::inflate(file).map_err(|source| TargetError::Read {
-                path: path.clone(),
-                source,
-            })?;
-            let read = options.read(text, &path.display().to_string());
-            read.map_err(|error| at(&path, error))?;
+        let boot = PathBuf::from(format!("/boot/config-{}", release()));
+        let (path, file) = open_config(boot)?;
+        let io = |source| TargetError::Read {
+            path: path.clone(),
+            source,
+        };
+        let text = kconfig::inflate(file).map_err(io)?;
+        match options.read(text, &path.display().to_string()) {
+            Ok(()) => Ok(options.finish()),
+            Err(kconfig::ReadError::Line(error)) => Err(error),
+            Err(kconfig::ReadError::Io(error)) => Err(io(error)),
         }
-        Ok(options.finish())
     }
 
     fn has(&self, feature: Feature) -> Support {
@@ -216,34 +185,9 @@ fn open_config(boot: PathBuf) -> Result<(PathBuf, File), TargetError> {
     }
 }
 
-fn at(path: &Path, error: kconfig::ReadError) -> TargetError {
-    match error {
-        kconfig::ReadError::Line(error) => error,
-        kconfig::ReadError::Io(source) => TargetError::Read {
-            path: path.to_owned(),
-            source,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn given_options_need_no_file() {
-        let kernel = Running::new().with_kconfig("CONFIG_A=y\nCONFIG_B=\"b\"\n");
-        let found = kernel.kconfig(&["CONFIG_B", "CONFIG_A"]).unwrap();
-        assert_eq!(found, [Some("\"b\"".into()), Some("y".into())]);
-        let error = Running::new()
-            .with_kconfig("CONFIG_A\n")
-            .kconfig(&["CONFIG_A"])
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the given configuration, line 1: `CONFIG_A` is no option with its value"
-        );
-    }
 
     #[test]
     fn machine_has_a_page_size_and_a_version() {
@@ -252,6 +196,7 @@ mod tests {
         assert!(kernel.version() >= 4 << 16, "{:#x}", kernel.version());
         assert!(kernel.possible_cpus().is_ok_and(|cpus| cpus > 0));
         assert!(kernel.kallsyms(&[]).is_ok_and(|none| none.is_empty()));
+        assert!(kernel.kconfig(&[]).is_ok_and(|none| none.is_empty()));
     }
 
     #[test]

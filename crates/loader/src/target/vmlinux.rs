@@ -80,7 +80,10 @@ fn from_images(release: &str) -> Result<Btf<'static>, TargetError> {
 }
 
 /// The types in a file: raw, or the section of an ELF file.
-pub(super) fn from_file(path: &Path) -> Result<Btf<'static>, TargetError> {
+///
+/// # Errors
+/// The file cannot be read, or has no types that make sense.
+pub fn from_file(path: &Path) -> Result<Btf<'static>, TargetError> {
     let read = |source| TargetError::Read {
         path: path.to_owned(),
         source,

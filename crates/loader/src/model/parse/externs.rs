@@ -166,7 +166,6 @@ impl<'b> Declared<'b> {
     }
 
     /// The declaration of a name, what it is, and its alignment; or why it makes no sense.
-    #[expect(clippy::type_complexity, reason = "two kinds of failure")]
     fn kind(
         &self,
         name: &[u8],
@@ -247,7 +246,7 @@ fn kconfig_type(btf: &Btf<'_>, id: TypeId) -> Option<KconfigType> {
             KconfigType::Tristate
         }
         Type::Enum64(of) if of.name().is(b"libbpf_tristate") => KconfigType::Tristate,
-        Type::Array(array) if array.len() != 0 => match btf.resolve(array.elem_type()).ok()?.1 {
+        Type::Array(array) if !array.is_empty() => match btf.resolve(array.elem_type()).ok()?.1 {
             Type::Int(int) if int.size() == 1 && int.encoding() & encoding::BOOL == 0 => {
                 KconfigType::CharArray
             }

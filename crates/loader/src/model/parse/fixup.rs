@@ -5,10 +5,10 @@ use super::externs::Externs;
 use super::source::{Log, Source, linkage, shown};
 use super::types::datasec;
 use crate::elf::{Binding, Symbol, SymbolKind};
+use crate::model::patch::Patch;
 use crate::model::{ExternKind, Linkage, ModelError};
 use btf::build::Builder;
-use btf::types::Datasec;
-use btf::{Btf, BtfError, Endian, Kind, Type, TypeId, encoding};
+use btf::{Btf, BtfError, Kind, Type, TypeId, encoding};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -37,31 +37,17 @@ pub(super) fn types(
     let Ok(btf) = Btf::parse(&*blob) else {
         return Ok(None);
     };
-    let mut patch = Patch {
-        btf: &btf,
-        words: Vec::new(),
-    };
+    let mut patch = Patch::new(&btf);
     let globals = globals(source, log)?;
     sections(source, &globals, &mut patch, log)?;
     hidden_functions(source, &mut patch);
     if let Some(stand_in) = stand_in {
-        patch.ksyms(stand_in);
+        ksyms(&mut patch, stand_in);
     }
-    patch.kconfig(externs, log)?;
-    let words = patch.words;
-    let endian = btf.endian();
+    kconfig(&mut patch, externs, log);
+    let changes = patch.finish();
     drop(btf);
-
-    let mut bytes = blob.into_owned();
-    for (at, word) in words {
-        if let Some(place) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) {
-            *place = match endian {
-                Endian::Little => word.to_le_bytes(),
-                Endian::Big => word.to_be_bytes(),
-            };
-        }
-    }
-    match Btf::parse(bytes) {
+    match changes.apply(blob.into_owned()) {
         Ok(btf) => Ok(Some(btf)),
         Err(error) => {
             log.note(|| format!("types are left out: {error}"));
@@ -241,105 +227,78 @@ const fn with_linkage(info: u32, linkage: u32) -> u32 {
     info & 0xff00_0000 | linkage
 }
 
-/// Words of a blob to change.
-struct Patch<'b> {
-    btf: &'b Btf<'b>,
-    /// Place in bytes, new value.
-    words: Vec<(usize, u32)>,
+/// Externs of section `.ksyms` become integers that the object itself has: the kernel takes
+/// no externs, and there is no memory behind these.
+fn ksyms(patch: &mut Patch<'_>, stand_in: StandIn) {
+    const SIZE: u32 = 4;
+    let Some((_, section)) = datasec(patch.btf, b".ksyms") else {
+        return;
+    };
+    let mut vars = Vec::new();
+    let mut end = 0u32;
+    for var in section.vars() {
+        let mut id = var.type_id;
+        match patch.btf.type_by_id(id) {
+            Ok(Type::Var(var)) => {
+                patch.set(var.offset(), 2, stand_in.int.0);
+                patch.set(var.offset(), 3, GLOBAL);
+            }
+            Ok(Type::Func(func)) => {
+                patch.set(func.offset(), 1, with_linkage(func.info(), GLOBAL));
+                name_params(patch, func.proto(), stand_in.name);
+                id = stand_in.var.unwrap_or(id);
+            }
+            _ => {}
+        }
+        vars.push([id.0, end, SIZE]);
+        end = end.saturating_add(SIZE);
+    }
+    patch.section(&section, end, vars);
 }
 
-impl Patch<'_> {
-    /// Changes a word of the record that starts at `offset`.
-    fn set(&mut self, offset: u64, word: usize, value: u32) {
-        if let Ok(offset) = usize::try_from(offset) {
-            self.words.push((offset.saturating_add(word * 4), value));
-        }
-    }
-
-    /// Writes a section anew: its size, its variables in the order of their places.
-    fn section(&mut self, section: &Datasec<'_>, size: u32, mut vars: Vec<[u32; 3]>) {
-        let at = section.offset();
-        self.set(at, 2, size);
-        vars.sort_by_key(|[_, offset, _]| *offset);
-        for (word, value) in vars.into_iter().flatten().enumerate() {
-            self.set(at, 3 + word, value);
-        }
-    }
-
-    /// Externs of section `.ksyms` become integers that the object itself has: the kernel takes
-    /// no externs, and there is no memory behind these.
-    fn ksyms(&mut self, stand_in: StandIn) {
-        const SIZE: u32 = 4;
-        let Some((_, section)) = datasec(self.btf, b".ksyms") else {
-            return;
-        };
-        let mut vars = Vec::new();
-        let mut end = 0u32;
-        for var in section.vars() {
-            let mut id = var.type_id;
-            match self.btf.type_by_id(id) {
-                Ok(Type::Var(var)) => {
-                    self.set(var.offset(), 2, stand_in.int.0);
-                    self.set(var.offset(), 3, GLOBAL);
-                }
-                Ok(Type::Func(func)) => {
-                    self.set(func.offset(), 1, with_linkage(func.info(), GLOBAL));
-                    self.name_params(func.proto(), stand_in.name);
-                    id = stand_in.var.unwrap_or(id);
-                }
-                _ => {}
-            }
-            vars.push([id.0, end, SIZE]);
-            end = end.saturating_add(SIZE);
-        }
-        self.section(&section, end, vars);
-    }
-
-    /// Parameters of a function that is not extern need names.
-    fn name_params(&mut self, proto: TypeId, name: u32) {
-        if let Ok(Type::FuncProto(proto)) = self.btf.type_by_id(proto) {
-            for (at, param) in proto.params().enumerate() {
-                if !param.type_id.is_void() && param.name.offset() == 0 {
-                    self.set(proto.offset(), 3 + 2 * at, name);
-                }
+/// Parameters of a function that is not extern need names.
+fn name_params(patch: &mut Patch<'_>, proto: TypeId, name: u32) {
+    if let Ok(Type::FuncProto(proto)) = patch.btf.type_by_id(proto) {
+        for (at, param) in proto.params().enumerate() {
+            if !param.type_id.is_void() && param.name.offset() == 0 {
+                patch.set(proto.offset(), 3 + 2 * at, name);
             }
         }
     }
+}
 
-    /// Externs of section `.kconfig` become variables of the map that holds the values. Those
-    /// that are no externs after all get places behind the others.
-    fn kconfig(&mut self, externs: &mut Externs, log: &mut Log) -> Result<(), ModelError> {
-        let Some((_, section)) = datasec(self.btf, b".kconfig") else {
-            return Ok(());
-        };
-        let places: HashMap<_, _> = externs
-            .externs
-            .iter()
-            .filter_map(|ext| match ext.kind {
-                ExternKind::Kconfig { offset, .. } => Some((ext.btf_id?, offset)),
-                _ => None,
-            })
-            .collect();
-        let mut vars = Vec::new();
-        for var in section.vars() {
-            let offset = if let Some(offset) = places.get(&var.type_id) {
-                *offset
-            } else {
-                let place = externs.kconfig_size.checked_next_multiple_of(8);
-                let end = place.and_then(|place| place.checked_add(var.size));
-                let (Some(place), Some(end)) = (place, end) else {
-                    log.note(|| "types of section `.kconfig` are left as they are".to_owned());
-                    return Ok(());
-                };
-                externs.kconfig_size = end;
-                place
+/// Externs of section `.kconfig` become variables of the map that holds the values. Those
+/// that are no externs after all get places behind the others.
+fn kconfig(patch: &mut Patch<'_>, externs: &mut Externs, log: &mut Log) {
+    let Some((_, section)) = datasec(patch.btf, b".kconfig") else {
+        return;
+    };
+    let places: HashMap<_, _> = externs
+        .externs
+        .iter()
+        .filter_map(|ext| match ext.kind {
+            ExternKind::Kconfig { offset, .. } => Some((ext.btf_id?, offset)),
+            _ => None,
+        })
+        .collect();
+    let mut vars = Vec::new();
+    for var in section.vars() {
+        let offset = if let Some(offset) = places.get(&var.type_id) {
+            *offset
+        } else {
+            let place = externs.kconfig_size.checked_next_multiple_of(8);
+            let end = place.and_then(|place| place.checked_add(var.size));
+            let (Some(place), Some(end)) = (place, end) else {
+                log.note(|| "types of section `.kconfig` are left as they are".to_owned());
+                return;
             };
-            if let Ok(Type::Var(of)) = self.btf.type_by_id(var.type_id) {
-                self.set(of.offset(), 3, GLOBAL);
-            }
-            vars.push([var.type_id.0, offset, var.size]);
+            externs.kconfig_size = end;
+            place
+        };
+        if let Ok(Type::Var(of)) = patch.btf.type_by_id(var.type_id) {
+            patch.set(of.offset(), 3, GLOBAL);
         }
-        self.section(&section, externs.kconfig_size, vars);
-        Ok(())
+        vars.push([var.type_id.0, offset, var.size]);
     }
+    patch.section(&section, externs.kconfig_size, vars);
 }

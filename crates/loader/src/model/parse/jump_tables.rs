@@ -4,7 +4,7 @@ use super::ModelError;
 use super::functions::SLOT;
 use super::sections::Role;
 use super::source::{Log, Source, shown};
-use crate::elf::Symbol;
+use crate::elf::{Section, Symbol};
 use crate::model::{JumpTable, TableIdx};
 use btf::Endian;
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub(super) struct Tables<'a> {
 impl<'a> Tables<'a> {
     pub(super) fn new(source: &Source<'a>) -> Result<Self, ModelError> {
         let section = source.with_role(Role::JumpTables).last();
-        let data = section.map_or(Ok(&[][..]), |section| section.data())?;
+        let data = section.map_or(Ok(&[][..]), Section::data)?;
         Ok(Self {
             data,
             endian: source.elf.endian(),

@@ -289,10 +289,14 @@ impl Field<'_> {
                 *size = found;
                 Ok(())
             }
-            _ => Err(MapError::Conflict {
+            Ok(_) => Err(MapError::Conflict {
                 member: self.name(),
                 found,
                 earlier: *size,
+            }),
+            Err(_) => Err(MapError::TooLarge {
+                member: self.name(),
+                size: found,
             }),
         }
     }
@@ -324,7 +328,7 @@ impl Field<'_> {
         }
         let id = self.member.type_id;
         let array = match btf.type_by_id(id)? {
-            Type::Array(array) if array.len() == 0 => array,
+            Type::Array(array) if array.is_empty() => array,
             _ => return Err(self.wrong("an array of no size", id)),
         };
         let pointer = match btf.resolve(array.elem_type())? {

@@ -143,7 +143,7 @@ fn slot(
         .and_then(|slots| reloc.offset.checked_sub(place.start.checked_add(slots)?))
         .filter(|at| at.is_multiple_of(POINTER))
         .ok_or("it is not for a slot of `values`")?;
-    let index = u32::try_from(at / POINTER).map_err(|_| "there are no so many slots")?;
+    let index = u32::try_from(at / POINTER).map_err(|_error| "there are no so many slots")?;
     let named = maps.defined_at(target.section, target.offset);
     let program = functions.program_at(target.section, target.offset);
     let map = maps

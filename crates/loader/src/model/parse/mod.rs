@@ -109,3 +109,6 @@ impl Object {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,7 +263,7 @@ impl<'a> Resolver<'_, 'a> {
             Role::Data | Role::Constants | Role::Zeros | Role::Arena => {
                 let place = place(symbol, addend)?;
                 let offset = u32::try_from(place)
-                    .map_err(|_| format!("offset {place} is beyond all sections"))?;
+                    .map_err(|_error| format!("offset {place} is beyond all sections"))?;
                 match self.maps.of_section(symbol.section) {
                     Some(map) => Ok(RefTarget::MapValue { map, offset }),
                     None if role == Role::Arena => {

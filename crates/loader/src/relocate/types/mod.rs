@@ -2,18 +2,15 @@
 //! records of instructions refer to them by it.
 
 mod arg_ctx;
-mod externs;
-mod resize;
 mod sanitize;
 
 use super::error::PlanError;
 use super::{BtfPlan, Downgrades, lacks};
-use crate::model::{FuncIdx, FuncInfo, Linkage, MapIdx, Object};
+use crate::model::{FuncInfo, Object};
 use crate::target::{Feature, Target};
 use bpfsys::ProgType;
 use btf::build::Builder;
-use btf::{Btf, BtfError, Kind, TypeId};
-use std::collections::{BTreeMap, HashSet};
+use btf::{Btf, BtfError, TypeId};
 
 /// Linkage of functions and variables in BTF.
 const STATIC: u32 = 0;
@@ -56,73 +53,28 @@ pub(super) struct Program<'p> {
     pub(super) func_info: &'p mut Vec<FuncInfo>,
 }
 
-/// What is made of the types.
-#[derive(Debug, Default)]
-pub(super) struct Types {
-    pub(super) plan: Option<BtfPlan>,
-    /// Data maps whose size the types do not have.
-    pub(super) unfit: HashSet<MapIdx>,
-}
-
-/// Makes the types for the kernel; `functions` are those that are used.
+/// Makes the types for the kernel; none where there are none, or the kernel takes none.
 pub(super) fn plan(
     object: &Object,
     target: &dyn Target,
     seen: &Seen,
-    functions: &BTreeMap<FuncIdx, super::code::Code>,
     programs: &mut [Program<'_>],
     required: bool,
     downgrades: &mut Downgrades,
-) -> Result<Types, PlanError> {
+) -> Result<Option<BtfPlan>, PlanError> {
     let Some(btf) = object.btf.as_deref() else {
-        return Ok(Types::default());
+        return Ok(None);
     };
     if !seen.implies_btf(target) && lacks(target, Feature::Btf) {
         downgrades.add(Feature::Btf, "types are not loaded".to_owned());
-        return Ok(Types::default());
+        return Ok(None);
     }
     let mut edit = Edit::new(btf);
-    let mut unfit = HashSet::new();
-    let mut run = || -> Result<(), BtfError> {
-        externs::change(object, btf, &mut edit)?;
-        hide(object, functions, btf, &mut edit)?;
-        unfit = resize::change(object, btf, &mut edit)?;
-        arg_ctx::change(btf, seen, target, programs, &mut edit, downgrades)?;
-        sanitize::change(btf, seen, target, &mut edit, downgrades)
-    };
-    run().map_err(PlanError::Types)?;
+    arg_ctx::change(btf, seen, target, programs, &mut edit, downgrades)
+        .and_then(|()| sanitize::change(btf, seen, target, &mut edit, downgrades))
+        .map_err(PlanError::Types)?;
     let data = edit.finish().map_err(PlanError::Types)?;
-    Ok(Types {
-        plan: Some(BtfPlan { data, required }),
-        unfit,
-    })
-}
-
-/// Hidden functions are global for the linker only: the verifier is to take them for static,
-/// which it verifies with what their callers know.
-fn hide<'o>(
-    object: &Object,
-    functions: &BTreeMap<FuncIdx, super::code::Code>,
-    btf: &'o Btf<'static>,
-    edit: &mut Edit<'o>,
-) -> Result<(), BtfError> {
-    let entries: HashSet<FuncIdx> = object.programs.iter().map(|program| program.func).collect();
-    for func in functions.keys().filter(|func| !entries.contains(func)) {
-        let Some(function) = object.functions.get(func.index()) else {
-            continue;
-        };
-        let first = function.func_info.first().filter(|info| info.insn == 0);
-        let (Linkage::Hidden, Some(info)) = (function.linkage, first) else {
-            continue;
-        };
-        if let Ok(btf::Type::Func(t)) = btf.type_by_id(info.type_id)
-            && t.linkage() == GLOBAL
-            && let Some(mut record) = edit.builder()?.record_mut(info.type_id)
-        {
-            record.set_kind(Kind::Func, false, STATIC);
-        }
-    }
-    Ok(())
+    Ok(Some(BtfPlan { data, required }))
 }
 
 /// Kinds of types that not every kernel takes, and where they are.

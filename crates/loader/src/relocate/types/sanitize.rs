@@ -142,9 +142,8 @@ impl Lacking {
                 }
             }
             Kind::FuncProto if self.funcs => {
-                if record.set_kind(Kind::Enum, false, elements) {
-                    record.set_size_or_type(4);
-                }
+                record.set_kind(Kind::Enum, false, elements);
+                record.set_size_or_type(4);
             }
             Kind::Func if self.funcs => {
                 record.set_kind(Kind::Typedef, false, 0);
