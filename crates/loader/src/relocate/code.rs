@@ -6,8 +6,7 @@ use super::externs::{Externs, Resolved};
 use super::uses::{Layout, Use, Uses};
 use super::{
     CoreNote, ExternNote, JumpTablePlan, Late, Operand, OperandKind, Part, PlanError, Poison,
-    Poisoned,
-    core_reloc,
+    Poisoned, core_reloc,
 };
 use crate::model::{ExternIdx, ExternKind, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
 use bpfsys::insn::opcode::split_imm64;
