@@ -11,6 +11,7 @@ mod expected;
 mod fds;
 pub mod forge;
 pub mod kernel;
+pub mod loaded;
 pub mod netlink;
 mod ns;
 mod outcome;

@@ -3,7 +3,8 @@
 //! The first lines of a source that begin with `//` say how it is compiled:
 //!
 //! ```text
-//! // clang: 22             instead of clang-19
+//! // clang: 22             instead of 19
+//! // clang: 19 22          and NAME.clang22.bpf.o
 //! // flags: -mcpu=v4         instead of -mcpu=v3
 //! // targets: bpfel bpfeb    NAME.bpf.o and NAME.eb.bpf.o, instead of the first alone
 //! // linked: OTHER           and NAME.linked.bpf.o, with OTHER.bpf.o
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use rbpftool_tests::{Suite, ensure_eq, fixture, requires, skip};
-use source::{Object, Source};
+use source::{CLANGS, Object, Source};
 
 /// The largest object, and all of them together.
 const LARGEST: u64 = 64 << 10;
@@ -39,15 +40,15 @@ fn main() -> ExitCode {
     if rbpftool_tests::blessing() {
         match bless() {
             Ok(kept) => {
-                for source in kept {
-                    let why = format!("{} is not there, the object stays", source.clang);
-                    suite.add(format!("compile/{}", source.name), move || Err(skip(why)));
+                for Object { clang, file, .. } in kept {
+                    let why = format!("{clang} is not there, the object stays");
+                    suite.add(format!("compile/{file}"), move || Err(skip(why)));
                 }
             }
             Err(e) => return suite.test("compile", move || Err(e)).run(),
         }
     }
-    for clang in ["clang-19", "clang-22"] {
+    for clang in CLANGS {
         suite.add(format!("objects_are_what_{clang}_makes"), move || {
             compiled(clang)
         });
@@ -61,17 +62,19 @@ fn main() -> ExitCode {
         .run()
 }
 
-/// Makes everything anew. The sources whose compiler is not there, but whose objects are.
-fn bless() -> Result<Vec<Source>> {
+/// Makes everything anew, but for the objects whose compiler is not there: those.
+fn bless() -> Result<Vec<Object>> {
     let linker =
         compile::linker().context("there is no bpftool: `cargo xtask oracle` builds it")?;
     let sources = Source::all()?;
     let mut kept = Vec::new();
     for source in &sources {
-        if compile::is_there(&source.clang) {
-            compile::source(source, &fixture("bpf"))?;
-        } else {
-            kept.push(source.clone());
+        for object in source.compiled() {
+            if compile::is_there(&object.clang) {
+                compile::source(source, &object, &fixture("bpf"))?;
+            } else {
+                kept.push(object);
+            }
         }
     }
     for source in &sources {
@@ -88,10 +91,10 @@ fn compiled(clang: &str) -> Result<()> {
     }
     let dir = tempfile::tempdir().context("make a directory")?;
     let mut seen = 0;
-    for source in Source::all()?.iter().filter(|s| s.clang == clang) {
-        compile::source(source, dir.path())?;
-        for object in source.compiled() {
-            same(dir.path(), &object)?;
+    for source in Source::all()? {
+        for object in source.compiled().iter().filter(|o| o.clang == clang) {
+            compile::source(&source, object, dir.path())?;
+            same(dir.path(), object)?;
             seen += 1;
         }
     }

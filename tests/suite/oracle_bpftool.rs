@@ -15,6 +15,8 @@ mod compare;
 mod json;
 #[path = "oracle/keys.rs"]
 mod keys;
+#[path = "oracle/loads.rs"]
+mod loads;
 #[path = "oracle/rules.rs"]
 mod rules;
 
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
 /// Everything the cases need, alive until the last of them has run.
 struct Stage {
     pair: Pair,
+    loads: loads::Loads,
     rules: Rules,
     cases: Vec<Case>,
     /// What could not be made, and why.
@@ -71,6 +74,7 @@ impl Stage {
             .let_go(&private.bpffs().join("all"))
             .context("pin everything")?;
         Ok(Self {
+            loads: loads::Loads::new(&theirs)?,
             pair: Pair::new(theirs)?,
             rules,
             cases,
@@ -128,6 +132,10 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
             Some(case) => stage.pair.check(case, &stage.rules),
             None => Ok(()),
         });
+    }
+    for load in loads::LOADS {
+        let stage = Arc::clone(stage);
+        suite.add(load.name(), move || stage.loads.check(load));
     }
     bugs::add(suite, stage.known);
     for (noun, wanted) in keys::NOUNS {

@@ -23,6 +23,8 @@ pub enum Op {
     FdKind,
     /// Reading `/sys/devices/system/cpu/possible`.
     PossibleCpus,
+    /// Reading `/proc/kallsyms`.
+    Symbols,
 }
 
 impl fmt::Display for Op {
@@ -38,6 +40,7 @@ impl fmt::Display for Op {
             Self::Dup => f.write_str("dup"),
             Self::FdKind => f.write_str("/proc/self/fd"),
             Self::PossibleCpus => f.write_str("/sys/devices/system/cpu/possible"),
+            Self::Symbols => f.write_str("/proc/kallsyms"),
         }
     }
 }

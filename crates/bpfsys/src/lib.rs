@@ -44,7 +44,7 @@ pub use cmd::ids::{btf_ids, btfs, link_ids, links, map_ids, maps, prog_ids, prog
 pub use error::{ErrorKind, LoadError, Op, Refusal, SysError};
 pub use fd::{AnyFd, BtfFd, FdKind, IterFd, LinkFd, MapFd, MapShape, ProgFd, StatsFd, TokenFd};
 pub use ids::{BtfId, LinkId, MapId, ProgId};
-pub use log::VerifierLog;
+pub use log::{Diagnosis, VerifierLog};
 pub use sys::kernel_btf::KernelBtf;
 pub use uapi::enums::{AttachType, Cmd, LinkType, MapType, ProgType};
 pub use version::KernelVersion;

@@ -52,10 +52,20 @@ impl VerifierLog {
         self.text.lines().map(str::trim_end)
     }
 
-    /// What went wrong, in one line: the last message, with the one above it where that is what it
+    /// What newer verifiers say in sections about the failure.
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        Diagnosis::parse(&self.text)
+    }
+
+    /// What went wrong, in one line: what the diagnosis says where there is one, else the last
+    /// message, with the one above it where that is what it
     /// continues. Empty when the log is.
     #[must_use]
     pub fn summary(&self) -> String {
+        if let Some(diagnosis) = self.diagnosis() {
+            return diagnosis.summary();
+        }
         let useful = |line: &&str| !line.trim().is_empty() && !is_bookkeeping(line.trim());
         let mut lines = self.lines().rev().filter(useful).peekable();
         let last_of_all = lines.peek().copied().unwrap_or_default();
@@ -69,6 +79,109 @@ impl VerifierLog {
             _ => last.trim().to_owned(),
         }
     }
+}
+
+/// What newer verifiers (Linux 7.3) say about a failure, in sections below the log as it used to
+/// be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Diagnosis {
+    /// The class of the failure: `Register Type Safety`.
+    pub category: String,
+    /// What is wrong: `Unreadable register`. Empty when only the class is told.
+    pub problem: String,
+    /// Why, in sentences; empty when it does not say.
+    pub reason: String,
+    /// Where: `function @ file.c:12:5`, when the program has source lines.
+    pub source: Option<String>,
+    /// The instruction, counted from the start of the program.
+    pub insn: Option<u32>,
+    /// What led there, as it was written; empty when it does not say.
+    pub causal_path: String,
+    /// What could be done; empty when it does not say.
+    pub suggestion: String,
+}
+
+impl Diagnosis {
+    /// The text at the start of the first line of a diagnosis.
+    const START: &str = "Verification failed: ";
+
+    fn parse(log: &str) -> Option<Self> {
+        let at_line = |at: &usize| *at == 0 || log.as_bytes().get(at - 1) == Some(&b'\n');
+        let start = log.rmatch_indices(Self::START).map(|(at, _)| at);
+        let start = start.filter(at_line).next()?;
+        let mut lines = log.get(start..)?.lines();
+        let head = lines.next()?.strip_prefix(Self::START)?.trim();
+        let (category, problem) = head.split_once(": ").unwrap_or((head, ""));
+        let mut this = Self {
+            category: category.to_owned(),
+            problem: problem.to_owned(),
+            ..Self::default()
+        };
+        let mut section = "";
+        let mut in_code = false;
+        for line in lines {
+            let indented = line.starts_with([' ', '\t']);
+            let text = line.trim();
+            if text.is_empty() {
+                continue;
+            }
+            if !indented {
+                match line.trim_end().strip_suffix(':') {
+                    Some(name) => (section, in_code) = (name, false),
+                    // What follows is no part of it.
+                    None => break,
+                }
+                continue;
+            }
+            match section {
+                "Reason" => append(&mut this.reason, ' ', text),
+                "Suggestion" => append(&mut this.suggestion, ' ', text),
+                "Causal path" => append(&mut this.causal_path, '\n', line.trim_end()),
+                "At" if text == "Instruction context:" => in_code = true,
+                "At" => {
+                    let marked = text.strip_prefix(">>> ").filter(|_| in_code);
+                    if let Some(insn) = marked.or(text.strip_prefix("insn ")) {
+                        let digits = insn.split(|c: char| !c.is_ascii_digit()).next();
+                        this.insn = digits.and_then(|text| text.parse().ok()).or(this.insn);
+                    } else if this.source.is_none() && !in_code && !text.contains('|') {
+                        this.source = (text != "Source context:").then(|| text.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(this)
+    }
+
+    /// In one line: what is wrong, and why.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let what = if self.problem.is_empty() {
+            &self.category
+        } else {
+            &self.problem
+        };
+        let mut text = String::with_capacity(what.len() + self.reason.len() + 2);
+        let mut chars = what.chars();
+        if let Some(first) = chars.next() {
+            text.extend(first.to_lowercase());
+            text.push_str(chars.as_str());
+        }
+        let reason = self.reason.strip_suffix('.').unwrap_or(&self.reason);
+        if !reason.is_empty() {
+            text.push_str(": ");
+            text.push_str(reason);
+        }
+        text
+    }
+}
+
+fn append(text: &mut String, separator: char, more: &str) {
+    if !text.is_empty() {
+        text.push(separator);
+    }
+    text.push_str(more);
 }
 
 /// Lines the verifier writes at the end of a log, or among the instructions at higher levels.
@@ -176,6 +289,86 @@ mod tests {
             "[2] FUNC a type_id=9\nInvalid\n",
             "[2] FUNC a type_id=9: Invalid",
         );
+    }
+
+    const DIAGNOSED: &str = "\
+0: R1=ctx() R10=fp0
+0: (95) exit
+R0 !read_ok
+
+Verification failed: Register Type Safety: Unreadable register
+
+Reason:
+  R0 has never been initialized on this path, so the verifier cannot
+  use it as an input.
+
+At:
+  insn 0
+        | ^-- error: R0 is not readable
+  Instruction context:
+  >>> 0 | (95) exit
+
+Causal path:
+  no retained diagnostic events on this path
+
+Suggestion:
+  Initialize R0 on every path before this instruction.
+
+processed 1 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+";
+
+    #[test]
+    fn a_diagnosis_has_sections() {
+        let log = VerifierLog::from_buffer(DIAGNOSED.as_bytes(), 0, false);
+        assert_eq!(
+            log.diagnosis().unwrap(),
+            Diagnosis {
+                category: "Register Type Safety".into(),
+                problem: "Unreadable register".into(),
+                reason: "R0 has never been initialized on this path, so the verifier cannot use \
+                         it as an input."
+                    .into(),
+                source: None,
+                insn: Some(0),
+                causal_path: "  no retained diagnostic events on this path".into(),
+                suggestion: "Initialize R0 on every path before this instruction.".into(),
+            }
+        );
+        check(
+            DIAGNOSED,
+            "unreadable register: R0 has never been initialized on this path, so the verifier \
+             cannot use it as an input",
+        );
+        check("Verification failed: Verifier Error\n", "verifier Error");
+        check("a Verification failed: x\nR0 !read_ok\n", "R0 !read_ok");
+    }
+
+    #[test]
+    fn a_diagnosis_may_name_the_source() {
+        let log = "\
+Verification failed: Memory Safety: Out of bounds
+
+At:
+  sub @ x.bpf.c:12:5
+  Source context:
+        10 | int i;
+    >>> 12 | return a[i];
+           | ^-- error: out of bounds
+  Instruction context:
+        16 | (b7) r1 = 0
+    >>> 17 | (61) r0 = *(u32 *)(r1 +0)
+        18 | (95) exit
+
+Causal path:
+  sub @ x.bpf.c:9:1
+  Instruction context:
+    >>> 12 | (95) exit
+";
+        let log = VerifierLog::from_buffer(log.as_bytes(), 0, false);
+        let found = log.diagnosis().unwrap();
+        assert_eq!(found.source.as_deref(), Some("sub @ x.bpf.c:12:5"));
+        assert_eq!(found.insn, Some(17));
+        assert_eq!(found.summary(), "out of bounds");
     }
 
     #[test]

@@ -67,9 +67,26 @@ impl Btf<'_> {
     /// [`find_by_name_kind`](Self::find_by_name_kind). One pass over the types answers all,
     /// without memory for an index.
     pub fn find_many(&self, queries: &[(&[u8], Option<Kind>)]) -> Vec<Option<TypeId>> {
+        self.find_many_in(
+            queries,
+            core::iter::successors(Some(self), |btf| btf.base()),
+        )
+    }
+
+    /// The same among the blob's own types: those of its base are not looked at.
+    #[doc(alias = "btf__find_by_name_kind_own")]
+    pub fn find_many_own(&self, queries: &[(&[u8], Option<Kind>)]) -> Vec<Option<TypeId>> {
+        self.find_many_in(queries, core::iter::once(self))
+    }
+
+    fn find_many_in<'s>(
+        &'s self,
+        queries: &[(&[u8], Option<Kind>)],
+        blobs: impl Iterator<Item = &'s Self>,
+    ) -> Vec<Option<TypeId>> {
         let mut answers = vec![None; queries.len()];
         let batch = Batch::new(queries);
-        for btf in core::iter::successors(Some(self), |btf| btf.base()) {
+        for btf in blobs {
             let known = btf.names().index.get().is_some();
             if known || queries.len() < 2 || btf.offsets().len() <= SMALL {
                 for ((name, kind), answer) in queries.iter().zip(&mut answers) {

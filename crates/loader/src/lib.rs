@@ -11,13 +11,55 @@
 //!
 //! `elf`, `model` and `relocate` make no system calls: the same bytes and the same facts give the
 //! same plan.
+//!
+//! [`open`] and [`Object::load`](model::Object::load) are all of them in a row:
+//!
+//! ```no_run
+//! use loader::kernel::LoadOptions;
+//!
+//! let mut object = loader::open("counter.bpf.o".as_ref())?;
+//! for map in object.maps_mut() {
+//!     map.max_entries = map.max_entries.max(1024);
+//! }
+//! let loaded = object.load(&LoadOptions::new())?;
+//! for program in loaded.programs() {
+//!     println!("{} ({})", program.name(), program.section());
+//! }
+//! # Ok::<(), loader::Error>(())
+//! ```
+//!
+//! Each stage by itself, for a plan that is looked at before it is loaded:
+//!
+//! ```no_run
+//! use loader::kernel::LoadOptions;
+//! use loader::model::{Object, ParseOptions};
+//! use loader::relocate::{LoadPlan, PlanOptions};
+//! use loader::target::Running;
+//!
+//! let bytes = std::fs::read("counter.bpf.o")?;
+//! let object = Object::parse(&bytes, &ParseOptions::named("counter"))?;
+//! let plan = LoadPlan::new(&object, &Running::new(), &PlanOptions::default())?;
+//! for downgrade in &plan.downgrades {
+//!     println!("without {}: {}", downgrade.feature.name(), downgrade.what);
+//! }
+//! let prepared = plan.prepare(&LoadOptions::new())?;
+//! let loaded = prepared.load(&LoadOptions::new())?;
+//! # drop(loaded);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod elf;
+mod error;
+mod facade;
 pub mod kernel;
+pub mod link_objects;
 pub mod model;
 pub mod relocate;
 pub mod target;
+
+pub use error::{Error, Stage};
+pub use facade::open;
 
 #[cfg(test)]
 #[allow(dead_code, reason = "shared with the tests of hostile bytes")]

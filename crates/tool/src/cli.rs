@@ -28,12 +28,27 @@ pub struct Options {
     pub bpffs: bool,
     /// `-d`: say more on stderr.
     pub debug: bool,
+    /// `-m`: members of map definitions that mean nothing are passed over.
+    pub map_compat: bool,
     /// `-V`.
     pub version: bool,
     /// `-h`.
     pub help: bool,
     /// `-B FILE`: the BTF that split BTF builds on.
     pub base_btf: Option<PathBuf>,
+    /// `-L`, or `-S` which implies it: objects are loaded by a program of their own.
+    pub use_loader: bool,
+    /// `-S` with `-k` and `-i`: that program is signed.
+    pub signing: Option<Signing>,
+}
+
+/// What a program is signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signing {
+    /// `-k FILE`: the private key.
+    pub key: PathBuf,
+    /// `-i FILE`: the certificate that belongs to it.
+    pub certificate: PathBuf,
 }
 
 const LONG: [(&str, char); 11] = [
@@ -62,7 +77,8 @@ pub fn parse(args: &[OsString]) -> (CommandLine, Result<()>) {
 
 fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
     let mut parser = lexopt::Parser::from_args(args);
-    let mut signing = Signing::default();
+    let mut sign = false;
+    let (mut key, mut certificate) = (None, None);
     while let Some(arg) = parser.next().map_err(wrong)? {
         let short = match arg {
             lexopt::Arg::Value(word) => {
@@ -81,51 +97,34 @@ fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
             'f' => options.bpffs = true,
             'd' => options.debug = true,
             'B' => options.base_btf = Some(parser.value().map_err(wrong)?.into()),
-            // Nothing is ever mounted without being asked, so there is nothing to switch off;
-            // and every ELF map definition that can be understood is accepted.
-            'n' | 'm' => {}
-            'L' => signing.loader = true,
-            'S' => signing.sign = true,
-            'k' | 'i' => {
-                parser.value().map_err(wrong)?;
-                signing.keys += 1;
-            }
+            'm' => options.map_compat = true,
+            // Nothing is ever mounted without being asked, so there is nothing to switch off.
+            'n' => {}
+            'L' => options.use_loader = true,
+            'S' => sign = true,
+            'k' => key = Some(parser.value().map_err(wrong)?.into()),
+            'i' => certificate = Some(parser.value().map_err(wrong)?.into()),
             other => return Err(unknown(&format!("-{other}"))),
         }
     }
-    signing.check()
+    line.options.use_loader |= sign;
+    line.options.signing = signing(sign, key, certificate)?;
+    Ok(())
 }
 
-/// The options of signed and loader-based loading: checked for sense, as bpftool does, before
-/// any command sees them.
-#[derive(Default)]
-struct Signing {
-    loader: bool,
+/// The options of signed loading belong together, whatever the command: bpftool says so too.
+fn signing(
     sign: bool,
-    keys: u32,
-}
-
-impl Signing {
-    fn check(&self) -> Result<()> {
-        if self.sign && self.keys < 2 {
-            return Err(
-                Failure::new("-S (--sign) needs -i CERTIFICATE and -k PRIVATE_KEY")
-                    .with_status(EINVAL_STATUS),
-            );
-        }
-        if !self.sign && self.keys > 0 {
-            return Err(
-                Failure::new("-i and -k have a meaning only together with -S (--sign)")
-                    .with_status(EINVAL_STATUS),
-            );
-        }
-        if self.sign || self.loader {
-            return Err(Failure::new(
-                "loading through a light-skeleton loader program is not supported yet",
-            ));
-        }
-        Ok(())
+    key: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+) -> Result<Option<Signing>> {
+    match (sign, key, certificate) {
+        (true, Some(key), Some(certificate)) => Ok(Some(Signing { key, certificate })),
+        (false, None, None) => Ok(None),
+        (true, ..) => Err("-S (--sign) needs -i CERTIFICATE and -k PRIVATE_KEY"),
+        (false, ..) => Err("-i and -k have a meaning only together with -S (--sign)"),
     }
+    .map_err(|message| Failure::new(message).with_status(EINVAL_STATUS))
 }
 
 fn long_option(name: &str) -> Result<char> {

@@ -1,6 +1,7 @@
 //! What a command ends with when it does not succeed: a message, maybe a hint, an exit status.
 
 use std::any::Any;
+use std::error::Error;
 use std::fmt;
 use std::io;
 
@@ -52,14 +53,25 @@ impl Failure {
     /// `what` failed because of `cause`; the hint is derived from the kernel's answer.
     pub fn because<E>(what: impl fmt::Display, cause: E) -> Self
     where
-        E: std::error::Error + Send + Sync + 'static,
+        E: Error + Send + Sync + 'static,
     {
         let hint = crate::hints::for_error(&cause);
+        let mut message = what.to_string();
         // what was tried is said already: the name of the system call adds nothing to it
-        let error = match sys_error(&cause).map(|error| error.reason()) {
-            Some(reason) => anyhow::anyhow!("{what}: {reason}"),
-            None => anyhow::Error::new(cause).context(what.to_string()),
-        };
+        match sys_error(&cause).map(|error| error.reason()) {
+            Some(reason) => message.push_str(&format!(": {reason}")),
+            None => {
+                let mut next: Option<&dyn Error> = Some(&cause);
+                while let Some(error) = next {
+                    match error.downcast_ref::<SysError>() {
+                        Some(error) => message.push_str(&format!(": {}", error.reason())),
+                        None => message.push_str(&format!(": {error}")),
+                    }
+                    next = error.source();
+                }
+            }
+        }
+        let error = anyhow::anyhow!(message);
         Self {
             kind: Kind::Message(error),
             hint,

@@ -86,7 +86,7 @@ enum First {
     Missing,
 }
 
-static FIRST_WORDS: [(&str, First); 15] = [
+static FIRST_WORDS: [(&str, First); 16] = [
     ("help", First::Run(nouns::help::top)),
     ("batch", First::Run(nouns::batch::run)),
     ("prog", First::Noun(&nouns::prog::NOUN)),
@@ -98,10 +98,12 @@ static FIRST_WORDS: [(&str, First); 15] = [
     ("feature", First::Missing),
     ("btf", First::Noun(&nouns::btf::NOUN)),
     ("gen", First::Noun(&nouns::r#gen::NOUN)),
-    ("struct_ops", First::Missing),
+    ("struct_ops", First::Noun(&nouns::struct_ops::NOUN)),
     ("iter", First::Missing),
     ("token", First::Missing),
     ("version", First::Run(nouns::version::run)),
+    // bpftool's words come first, so that they are shortened alike
+    ("plan", First::Run(nouns::plan::run)),
 ];
 
 /// Runs the command that the words name.

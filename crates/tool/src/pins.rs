@@ -96,6 +96,15 @@ pub fn open(path: &Path, flags: MapFlags) -> Result<AnyFd> {
 /// Pins `fd` at `path`. Nothing is mounted: a directory outside of a bpf file system is
 /// refused, with the mount command as advice.
 pub fn pin(fd: &impl std::os::fd::AsFd, path: &Path) -> Result<()> {
+    check(path)?;
+    let shown = Escaped(path.as_os_str().as_bytes());
+    bpfsys::cmd::ObjPin::new(fd, path)
+        .run()
+        .map_err(|error| Failure::because(format_args!("can't pin the object ({shown})"), error))
+}
+
+/// Whether something can be pinned at `path`: nothing is there, and it is in a bpf file system.
+pub fn check(path: &Path) -> Result<()> {
     let shown = Escaped(path.as_os_str().as_bytes());
     if path.symlink_metadata().is_ok() {
         return Err(Failure::new(format_args!(
@@ -103,23 +112,47 @@ pub fn pin(fd: &impl std::os::fd::AsFd, path: &Path) -> Result<()> {
         )));
     }
     let parent = directory(path);
-    let shown_parent = Escaped(parent.as_os_str().as_bytes());
     if !parent.is_dir() {
+        let parent = Escaped(parent.as_os_str().as_bytes());
         return Err(Failure::new(format_args!(
-            "can't pin BPF object: dir '{shown_parent}' doesn't exist"
+            "can't pin BPF object: dir '{parent}' doesn't exist"
         )));
     }
-    if !is_bpffs(parent) {
+    check_bpffs(parent)
+}
+
+/// Whether objects can be pinned in `dir`: it is in a bpf file system, or could be made in one.
+pub fn check_directory(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return check_bpffs(dir);
+    }
+    let shown = Escaped(dir.as_os_str().as_bytes());
+    if dir.symlink_metadata().is_ok() {
         return Err(Failure::new(format_args!(
-            "can't pin BPF object: '{shown_parent}' is not in a bpf file system"
-        ))
-        .with_hint(format!(
-            "mount one first, for example: mount -t bpf bpf {shown_parent}"
+            "can't pin BPF object: '{shown}' is no directory"
         )));
     }
-    bpfsys::cmd::ObjPin::new(fd, path)
-        .run()
-        .map_err(|error| Failure::because(format_args!("can't pin the object ({shown})"), error))
+    let parent = directory(dir);
+    if !parent.is_dir() {
+        let parent = Escaped(parent.as_os_str().as_bytes());
+        return Err(Failure::new(format_args!(
+            "can't create dir '{shown}' to pin BPF object: parent dir '{parent}' doesn't exist"
+        )));
+    }
+    check_bpffs(parent)
+}
+
+fn check_bpffs(dir: &Path) -> Result<()> {
+    if is_bpffs(dir) {
+        return Ok(());
+    }
+    let dir = Escaped(dir.as_os_str().as_bytes());
+    Err(Failure::new(format_args!(
+        "can't pin BPF object: '{dir}' is not in a bpf file system"
+    ))
+    .with_hint(format!(
+        "mount one first, for example: mount -t bpf bpf {dir}"
+    )))
 }
 
 /// The directory that `path` is in: `.` for a name alone.

@@ -9,6 +9,7 @@ use rbpftool::nouns::help;
 use rbpftool::nouns::link::view::LinkView;
 use rbpftool::nouns::map::view::MapView;
 use rbpftool::nouns::prog::view::{ProgView, RunView};
+use rbpftool::nouns::struct_ops::view::StructOpsView;
 use rbpftool::nouns::version::VersionView;
 use rbpftool::render::escape::Text;
 use rbpftool::render::{Format, Output, View};
@@ -54,6 +55,7 @@ pub(crate) fn check(noun: &str, case: &str, path: &Path) -> Result<()> {
         ("map", _) => files.view::<MapView>(),
         ("link", _) => files.view::<LinkView>(),
         ("btf", _) => files.view::<BtfView>(),
+        ("struct_ops", _) => files.view::<StructOpsView>(),
         ("version", _) => files.view::<VersionView>(),
         ("errors", case) => files.error(case.starts_with("usage")),
         _ => bail!("no view is known for tests/golden/{noun}"),

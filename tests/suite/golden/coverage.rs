@@ -47,7 +47,16 @@ pub(crate) fn links() -> Result<()> {
 
 /// All folders have cases.
 pub(crate) fn nouns() -> Result<()> {
-    for noun in ["prog", "map", "link", "btf", "version", "errors"] {
+    let nouns = [
+        "prog",
+        "map",
+        "link",
+        "btf",
+        "struct_ops",
+        "version",
+        "errors",
+    ];
+    for noun in nouns {
         ensure!(!objects(noun)?.is_empty(), "no case in tests/golden/{noun}");
     }
     Ok(())

@@ -26,6 +26,7 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     cases.extend(maps(world)?);
     cases.extend(links(world)?);
     cases.extend(btfs(world, private)?);
+    cases.extend(struct_ops(world)?);
     cases.extend(pins(private)?);
     cases.extend(changes(world, private)?);
     cases.extend(mistakes(world, private)?);
@@ -235,6 +236,10 @@ fn btfs(world: &World, private: &Private) -> Result<Vec<Case>> {
     let core = core.display();
     let least = private.dir().join("least.btf");
     let least = least.display();
+    let link = fixture("link");
+    let link = link.display();
+    let linked = private.dir().join("linked.o");
+    let linked = linked.display();
     let mut cases = vec![
         case(
             "btf show id",
@@ -283,6 +288,21 @@ fn btfs(world: &World, private: &Private) -> Result<Vec<Case>> {
             ],
         ),
         case(
+            "gen object",
+            [
+                format!("gen object {linked} {link}/funcs.1.el.o {link}/funcs.2.el.o"),
+                format!("btf dump file {linked}"),
+                format!("gen obj {linked} {link}/externs.2.eb.o {link}/externs.1.eb.o"),
+                format!("btf dump file {linked} format c"),
+                format!("gen object {linked} {linked}"),
+                format!("gen object {linked} {link}/fit.el.o {link}/err.duplicate.el.o"),
+                format!("gen object {linked} {link}/fit.el.o {link}/err.map.el.o"),
+                format!("gen object {linked} {link}/fit.el.o {link}/fit.eb.o"),
+                format!("gen object {linked} {link}/fit.el.o {link}/none.o"),
+                format!("gen object {linked}/none {link}/fit.el.o"),
+            ],
+        ),
+        case(
             "btf dump kernel as C",
             ["", " unsorted", " root_id 100 root_id 2000 root_id 3"]
                 .map(|more| format!("btf dump file /sys/kernel/btf/vmlinux format c{more}")),
@@ -290,6 +310,51 @@ fn btfs(world: &World, private: &Private) -> Result<Vec<Case>> {
     ];
     cases.extend(module());
     Ok(cases)
+}
+
+/// Sets of operations: one that is not registered, and those of the links.
+fn struct_ops(world: &World) -> Result<Vec<Case>> {
+    let Some(map) = world.maps.iter().find(|m| m.label == "struct_ops") else {
+        return Ok(Vec::new());
+    };
+    let id = map.fd.info()?.id().context("no id")?;
+    let other = world.maps.first().context("no map")?;
+    let other = other.fd.info()?.id().context("no id")?;
+    Ok(vec![
+        case(
+            "struct_ops show",
+            [
+                "struct_ops show".to_owned(),
+                "struct_ops list".to_owned(),
+                format!("struct_ops show id {id}"),
+                "struct_ops show name test_cc".to_owned(),
+            ],
+        ),
+        case(
+            "struct_ops dump",
+            [
+                format!("struct_ops dump id {id}"),
+                "struct_ops dump name test_cc".to_owned(),
+                "struct_ops dump".to_owned(),
+            ],
+        ),
+        case(
+            "struct_ops of none",
+            [
+                "struct_ops show id 4000000000".to_owned(),
+                format!("struct_ops show id {other}"),
+                "struct_ops show id x".to_owned(),
+                "struct_ops dump name nope".to_owned(),
+                "struct_ops show name nope".to_owned(),
+                format!("struct_ops unregister id {other}"),
+                "struct_ops unregister name nope".to_owned(),
+            ],
+        ),
+        case(
+            "struct_ops unregister what is not registered",
+            [format!("struct_ops unregister id {id}")],
+        ),
+    ])
 }
 
 /// The BTF of a kernel module stands on the kernel's own.

@@ -88,6 +88,8 @@ enum What {
     /// Ours says more of objects of this type: these keys, or all lines in text that are not
     /// said of every object.
     OursMore(String, Vec<String>),
+    /// Theirs do not know the name of a program without BTF.
+    UnknownPrograms,
     /// Theirs have only the name of a struct where ours have its members.
     UnnamedMembers,
     /// The first declaration is missing in theirs, or comes later.
@@ -349,6 +351,8 @@ impl Rule {
             What::FalseError(error)
         } else if let Some(name) = text("their_own_process") {
             What::TheirOwn(name)
+        } else if v.get("unknown_programs").is_some() {
+            What::UnknownPrograms
         } else if v.get("unnamed_members").is_some() {
             What::UnnamedMembers
         } else if v.get("lost_first").is_some() {
@@ -486,6 +490,9 @@ impl What {
                     }
                 }
             }
+            Self::UnknownPrograms => {
+                theirs.stdout = with_names(&theirs.out(), &ours.out()).into_bytes();
+            }
             Self::UnnamedMembers => {
                 ours.stdout = without_members(&ours.out(), &theirs.out()).into_bytes();
             }
@@ -539,6 +546,23 @@ fn without_members(ours: &str, theirs: &str) -> String {
         let (word, end) = (opening.trim_end_matches("{\n"), format!("{tabs}}}"));
         lines.find(|line| line.starts_with(&end));
         out.push_str(&format!("{tabs}{word}{name};\n"));
+    }
+    out
+}
+
+/// `theirs` with the names that `ours` has for the programs it does not know.
+fn with_names(theirs: &str, ours: &str) -> String {
+    const UNKNOWN: &str = "<unknown_prog_name>";
+    let mut parts = theirs.split(UNKNOWN);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find('"').unwrap_or(part.len());
+        let id = part.get(..end).unwrap_or_default();
+        let name = ours
+            .find(&format!("{id}\""))
+            .and_then(|at| ours.get(..at)?.rsplit(' ').next());
+        out.push_str(name.filter(|name| !name.is_empty()).unwrap_or(UNKNOWN));
+        out.push_str(part);
     }
     out
 }

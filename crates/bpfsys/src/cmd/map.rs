@@ -106,8 +106,13 @@ impl<'a> MapCreate<'a> {
     }
 
     /// Acts with the rights of a token. Since Linux 6.9.
-    pub fn token(mut self, token: &'a TokenFd) -> Self {
-        self.token = Some(token);
+    pub fn token(self, token: &'a TokenFd) -> Self {
+        self.maybe_token(Some(token))
+    }
+
+    /// As [`token`](Self::token), if there is one.
+    pub fn maybe_token(mut self, token: Option<&'a TokenFd>) -> Self {
+        self.token = token;
         self
     }
 

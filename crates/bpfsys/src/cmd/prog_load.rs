@@ -71,8 +71,13 @@ impl<'a> ProgLoad<'a> {
     }
 
     /// The licence; helpers marked so are open to those compatible with the GPL only.
-    pub fn license(mut self, license: &'a str) -> Self {
-        self.license = license.as_bytes();
+    pub fn license(self, license: &'a str) -> Self {
+        self.license_bytes(license.as_bytes())
+    }
+
+    /// As [`license`](Self::license), when it is not known to be text.
+    pub fn license_bytes(mut self, license: &'a [u8]) -> Self {
+        self.license = license;
         self
     }
 
@@ -190,8 +195,13 @@ impl<'a> ProgLoad<'a> {
     }
 
     /// Acts with the rights of a token. Since Linux 6.9.
-    pub fn token(mut self, token: &'a TokenFd) -> Self {
-        self.token = Some(token);
+    pub fn token(self, token: &'a TokenFd) -> Self {
+        self.maybe_token(Some(token))
+    }
+
+    /// As [`token`](Self::token), if there is one.
+    pub fn maybe_token(mut self, token: Option<&'a TokenFd>) -> Self {
+        self.token = token;
         self
     }
 

@@ -2,17 +2,20 @@
 
 use super::{Key, Support, cached};
 use crate::cmd::{BtfLoad, LogLevel};
+use crate::fd::TokenFd;
 
 /// Small BTF, built by hand: this crate knows nothing about types otherwise.
 pub(super) mod blob {
     /// Names available to the types, by their offset.
-    pub(crate) const STRINGS: &[u8] = b"\0int\0a\0.data\0?.data\0";
+    pub(crate) const STRINGS: &[u8] = b"\0int\0a\0.data\0?.data\0arg:ctx\0";
     /// Offset of a plain name.
     pub(crate) const A: u32 = 5;
     /// Offset of the name of a data section.
     pub(crate) const DATA: u32 = 7;
     /// Offset of a name that only optional sections have.
     pub(crate) const QMARK_DATA: u32 = 13;
+    /// Offset of the tag of an argument that is the context.
+    pub(crate) const ARG_CTX: u32 = 20;
 
     /// The information word of a type.
     pub(crate) const fn info(kind: u32, vlen: u32, kind_flag: bool) -> u32 {
@@ -52,7 +55,7 @@ pub(super) mod blob {
         blob
     }
 }
-use blob::{A, DATA, QMARK_DATA, info, with_int};
+use blob::{A, ARG_CTX, DATA, QMARK_DATA, info, with_int};
 
 const FUNC_PROTO: [u32; 3] = [0, info(13, 0, false), 1];
 const VAR: [u32; 4] = [A, info(14, 0, false), 1, 0];
@@ -60,11 +63,22 @@ const VAR: [u32; 4] = [A, info(14, 0, false), 1, 0];
 /// Whether the kernel accepts BTF with types of this kind (`BTF_KIND_*`, 1 to 19 today).
 #[must_use]
 pub fn btf_kind(kind: u32) -> Support {
-    cached(Key::BtfKind(kind), || load(&with_int(&of_kind(kind), &[])))
+    btf_kind_with(kind, None)
 }
 
-pub(super) fn load(data: &[u8]) -> Support {
-    Support::of(BtfLoad::new(data).log_level(LogLevel::Off).run())
+/// As [`btf_kind`], with the rights of a token; answers to it are not kept.
+#[must_use]
+pub fn btf_kind_with(kind: u32, token: Option<&TokenFd>) -> Support {
+    let ask = || load(&with_int(&of_kind(kind), &[]), token);
+    match token {
+        None => cached(Key::BtfKind(kind), ask),
+        Some(_) => ask(),
+    }
+}
+
+pub(super) fn load(data: &[u8], token: Option<&TokenFd>) -> Support {
+    let load = BtfLoad::new(data).log_level(LogLevel::Off);
+    Support::of(load.maybe_token(token).run())
 }
 
 /// Types beside `int`, one of them of this kind.
@@ -102,42 +116,77 @@ fn of_kind(kind: u32) -> Vec<u32> {
 }
 
 /// Global functions, marked so in the length field. Linux 5.6.
-pub(super) fn global_func() -> Support {
-    load(&with_int(
-        &[&FUNC_PROTO[..], &[A, info(12, 1, false), 2]].concat(),
-        &[],
-    ))
+pub(super) fn global_func(token: Option<&TokenFd>) -> Support {
+    let types = [&FUNC_PROTO[..], &[A, info(12, 1, false), 2]].concat();
+    load(&with_int(&types, &[]), token)
 }
 
 /// Data sections whose names begin with a question mark. Linux 6.10.
-pub(super) fn qmark_datasec() -> Support {
-    load(&with_int(
-        &[&VAR[..], &[QMARK_DATA, info(15, 1, false), 4, 2, 0, 4]].concat(),
-        &[],
-    ))
+pub(super) fn qmark_datasec(token: Option<&TokenFd>) -> Support {
+    let types = [&VAR[..], &[QMARK_DATA, info(15, 1, false), 4, 2, 0, 4]].concat();
+    load(&with_int(&types, &[]), token)
 }
 
 /// Tags with the kind flag, which stand for attributes. Linux 6.15.
-pub(super) fn tag_kind_flag() -> Support {
-    load(&with_int(&[A, info(18, 0, true), 1], &[]))
+pub(super) fn tag_kind_flag(token: Option<&TokenFd>) -> Support {
+    load(&with_int(&[A, info(18, 0, true), 1], &[]), token)
 }
 
 /// The layout section, with a row for the two kinds 0 and 1. Linux 7.1.
-pub(super) fn layout() -> Support {
+pub(super) fn layout(token: Option<&TokenFd>) -> Support {
     let rows: [[u8; 4]; 2] = [[0; 4], [4, 0, 0, 0]];
     let data = with_int(&[], rows.as_flattened());
     // Kernels without it refuse bytes of the header they do not know.
     Support::judge(
-        BtfLoad::new(&data).log_level(LogLevel::Off).run(),
+        BtfLoad::new(&data)
+            .log_level(LogLevel::Off)
+            .maybe_token(token)
+            .run(),
         &[],
         &[libc::EINVAL, libc::E2BIG],
     )
 }
 
 /// More members than 16 bits can count. Linux 7.2.
-pub(super) fn wide_vlen() -> Support {
+pub(super) fn wide_vlen(token: Option<&TokenFd>) -> Support {
     const COUNT: u32 = 0x1_0000;
     let mut types = vec![A, info(6, COUNT, false), 4];
     types.extend((0..COUNT).flat_map(|value| [A, value]));
-    load(&with_int(&types, &[]))
+    load(&with_int(&types, &[]), token)
+}
+
+/// Whether BTF objects have names, which came with the types of modules. Linux 5.11.
+pub(super) fn module_btf(token: Option<&TokenFd>) -> Support {
+    let data = with_int(&[], &[]);
+    let load = BtfLoad::new(&data).log_level(LogLevel::Off);
+    let named = match load.maybe_token(token).run() {
+        Ok(btf) => btf.names_known(),
+        // No types, no modules with any.
+        Err(error) => return Support::of::<(), _>(Err(error)),
+    };
+    match named {
+        Ok(true) => Support::Yes,
+        Ok(false) => Support::No,
+        Err(error) => Support::Unknown(error),
+    }
+}
+
+/// Types of a program and of a function whose argument is tagged as the context: ids of the two
+/// functions are 4 and 6.
+pub(super) fn with_ctx_tag() -> Vec<u8> {
+    let proto = [0, info(13, 1, false), 1, A, 2];
+    let func = |proto| [A, info(12, 1, false), proto];
+    let types = [
+        // [2] a pointer to nothing known
+        &[0, info(2, 0, false), 0][..],
+        // [3] and [4]
+        &proto,
+        &func(3),
+        // [5] and [6]
+        &proto,
+        &func(5),
+        // [7] the tag of the first argument
+        &[ARG_CTX, info(17, 0, false), 6, 0],
+    ];
+    with_int(&types.concat(), &[])
 }

@@ -1,9 +1,11 @@
 //! Helper functions by program type.
 
+use super::prog_type::prog_type_with;
 use super::programs::request;
-use super::{Key, Support, cached, prog_type};
+use super::{Key, Support, cached};
 use crate::cmd::LogLevel;
 use crate::error::{Op, Refusal, SysError};
+use crate::fd::TokenFd;
 use crate::insn::asm;
 use crate::uapi::enums::{Cmd, ProgType};
 use crate::uapi::helpers::HelperId;
@@ -14,9 +16,17 @@ use crate::uapi::helpers::HelperId;
 /// depends on it: `tracing`, `ext`, `lsm`, `struct_ops`.
 #[must_use]
 pub fn helper(prog_type: ProgType, helper: HelperId) -> Support {
-    cached(Key::Helper(prog_type.0, helper.0), || {
-        probe(prog_type, helper)
-    })
+    helper_with(prog_type, helper, None)
+}
+
+/// As [`helper`], with the rights of a token; answers to it are not kept.
+#[must_use]
+pub fn helper_with(prog_type: ProgType, helper: HelperId, token: Option<&TokenFd>) -> Support {
+    let ask = || probe(prog_type, helper, token);
+    match token {
+        None => cached(Key::Helper(prog_type.0, helper.0), ask),
+        Some(_) => ask(),
+    }
 }
 
 /// What the verifier says when a helper does not exist, or not for this type. The words changed
@@ -29,7 +39,7 @@ const REFUSALS: [&str; 4] = [
     " not supported for program type ",
 ];
 
-fn probe(type_: ProgType, helper: HelperId) -> Support {
+fn probe(type_: ProgType, helper: HelperId, token: Option<&TokenFd>) -> Support {
     if matches!(
         type_,
         ProgType::TRACING | ProgType::EXT | ProgType::LSM | ProgType::STRUCT_OPS
@@ -39,13 +49,15 @@ fn probe(type_: ProgType, helper: HelperId) -> Support {
             Refusal::DependsOnTarget,
         ));
     }
-    match prog_type(type_) {
+    match prog_type_with(type_, token) {
         Support::Yes => {}
         // No program, no call.
         other => return other,
     }
     let insns = [asm::call_helper(helper), asm::exit()];
-    let load = request(type_, &insns).log_level(LogLevel::Level(1));
+    let load = request(type_, &insns)
+        .log_level(LogLevel::Level(1))
+        .maybe_token(token);
     let error = match load.run() {
         Ok(_) => return Support::Yes,
         Err(error) => error,

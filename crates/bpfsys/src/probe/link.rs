@@ -88,6 +88,24 @@ pub(super) fn kprobe_multi(session: bool) -> Support {
 
 /// Asks for a place in a directory.
 pub(super) fn uprobe_multi(session: bool) -> Support {
+    uprobe_multi_of(
+        session,
+        0,
+        &[libc::EBADF],
+        &[libc::EINVAL, libc::EOPNOTSUPP],
+    )
+}
+
+/// Whether links of many user probes are of a process. They were of a thread at first (Linux 6.6
+/// to 6.9), and kernels since then look at the number before anything else.
+pub(super) fn uprobe_multi_by_process() -> Support {
+    match link_type(LinkType::UPROBE_MULTI) {
+        Support::Yes => uprobe_multi_of(false, u32::MAX, &[libc::EINVAL], &[libc::EBADF]),
+        other => other,
+    }
+}
+
+fn uprobe_multi_of(session: bool, pid: u32, yes: &[i32], no: &[i32]) -> Support {
     let attach = if session {
         AttachType::TRACE_UPROBE_SESSION
     } else {
@@ -100,15 +118,11 @@ pub(super) fn uprobe_multi(session: bool) -> Support {
         ref_ctr_offsets: &[],
         cookies: &[],
         flags: UprobeMultiFlags::empty(),
-        pid: 0,
+        pid,
         session,
     };
     match load.run() {
-        Ok(prog) => Support::judge(
-            LinkCreate::new(&prog, target).run(),
-            &[libc::EBADF],
-            &[libc::EINVAL, libc::EOPNOTSUPP],
-        ),
+        Ok(prog) => Support::judge(LinkCreate::new(&prog, target).run(), yes, no),
         Err(error) => Support::of::<(), _>(Err(error)),
     }
 }

@@ -6,7 +6,8 @@
 //! take for a no. Conclusive answers are kept for the life of the process, since they cannot
 //! change; inconclusive ones are asked for again, since privileges can.
 //!
-//! Nothing is attached, and what is loaded is closed at once.
+//! Nothing is attached, and what is loaded is closed at once. Where a token is needed to load
+//! anything, the functions whose names end in `_with` take it.
 
 mod attach;
 mod btf;
@@ -17,15 +18,16 @@ mod link;
 mod map_type;
 mod prog_type;
 mod programs;
+mod syscall_wrapper;
 
 pub use attach::attach_type;
-pub use btf::btf_kind;
+pub use btf::{btf_kind, btf_kind_with};
 pub use command::command;
 pub use feature::{FEATURES, Feature};
-pub use helper::helper;
+pub use helper::{helper, helper_with};
 pub use link::link_type;
 pub use map_type::map_type;
-pub use prog_type::prog_type;
+pub use prog_type::{prog_type, prog_type_with};
 
 use crate::error::{LoadError, SysError};
 use core::fmt;

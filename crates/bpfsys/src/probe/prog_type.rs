@@ -4,16 +4,26 @@ use super::programs::{RETURN_1, request};
 use super::{Key, Support, cached};
 use crate::cmd::LogLevel;
 use crate::error::ENOTSUPP;
+use crate::fd::TokenFd;
 use crate::uapi::enums::ProgType;
 
 /// Whether programs of this type can be loaded.
 #[must_use]
 pub fn prog_type(prog_type: ProgType) -> Support {
-    cached(Key::ProgType(prog_type.0), || probe(prog_type))
+    prog_type_with(prog_type, None)
 }
 
-fn probe(prog_type: ProgType) -> Support {
-    let load = request(prog_type, &RETURN_1);
+/// As [`prog_type`], with the rights of a token; answers to it are not kept.
+#[must_use]
+pub fn prog_type_with(prog_type: ProgType, token: Option<&TokenFd>) -> Support {
+    match token {
+        None => cached(Key::ProgType(prog_type.0), || probe(prog_type, None)),
+        Some(_) => probe(prog_type, token),
+    }
+}
+
+fn probe(prog_type: ProgType, token: Option<&TokenFd>) -> Support {
+    let load = request(prog_type, &RETURN_1).maybe_token(token);
     match prog_type {
         ProgType::UNSPEC => Support::No,
         // Refused for the type they are to attach to, in words of their own.

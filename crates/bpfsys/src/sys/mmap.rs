@@ -44,6 +44,38 @@ impl Mapping {
     /// The kernel's: `EINVAL` for a length or offset that is not one of the object's, `EPERM` for
     /// a frozen map mapped for writing.
     pub fn new(fd: &impl AsFd, len: usize, offset: u64, access: Access) -> Result<Self, SysError> {
+        Self::map(fd, len, offset, access, None)
+    }
+
+    /// Maps the first `len` bytes of `fd` at an address, as arenas want it that were made for one.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); `EEXIST` when something is mapped there already.
+    pub fn at_address(
+        fd: &impl AsFd,
+        len: usize,
+        address: u64,
+        access: Access,
+    ) -> Result<Self, SysError> {
+        let in_use = SysError::from_raw(Op::Mmap, libc::EEXIST);
+        let invalid = SysError::from_raw(Op::Mmap, libc::EINVAL);
+        let address = usize::try_from(address).map_err(|_too_large| invalid)?;
+        let mapping = Self::map(fd, len, 0, access, Some(address))?;
+        // Kernels that do not know the flag take the address for a mere wish.
+        if mapping.address() == address {
+            Ok(mapping)
+        } else {
+            Err(in_use)
+        }
+    }
+
+    fn map(
+        fd: &impl AsFd,
+        len: usize,
+        offset: u64,
+        access: Access,
+        address: Option<usize>,
+    ) -> Result<Self, SysError> {
         let prot = match access {
             Access::Read => libc::PROT_READ,
             Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
@@ -54,15 +86,27 @@ impl Mapping {
             return Err(invalid);
         }
         let fd = fd.as_fd().as_raw_fd();
-        let hint = core::ptr::null_mut();
-        // SAFETY: without MAP_FIXED the kernel picks unused addresses, so no existing memory is
-        // touched.
-        let base = unsafe { libc::mmap(hint, len, prot, libc::MAP_SHARED, fd, offset) };
+        let (hint, flags) = match address {
+            None => (core::ptr::null_mut(), libc::MAP_SHARED),
+            Some(address) => (
+                core::ptr::without_provenance_mut(address),
+                libc::MAP_SHARED | libc::MAP_FIXED_NOREPLACE,
+            ),
+        };
+        // SAFETY: without MAP_FIXED the kernel picks unused addresses, or refuses the one asked
+        // for when anything is there, so no existing memory is touched.
+        let base = unsafe { libc::mmap(hint, len, prot, flags, fd, offset) };
         if base == libc::MAP_FAILED {
             return Err(SysError::from_errno(Op::Mmap, nix::errno::Errno::last()));
         }
         let base = NonNull::new(base.cast()).ok_or(invalid)?;
         Ok(Self { base, len, access })
+    }
+
+    /// Where it is mapped.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.base.as_ptr().addr()
     }
 
     /// Bytes mapped.
@@ -240,6 +284,20 @@ mod tests {
         assert_eq!(map.store_u64(0, 1), None);
         assert_eq!(map.write(0, b"x"), None);
         assert_eq!(map.load_u32(0), Some(0));
+    }
+
+    #[test]
+    fn an_address_is_taken_once() {
+        let file = file(4096 * 2);
+        // Far from where processes have anything.
+        let address = 1 << 44;
+        let first = Mapping::at_address(&file, 4096, address, Access::Read).unwrap();
+        assert_eq!(first.address() as u64, address);
+        let error = Mapping::at_address(&file, 4096, address, Access::Read).unwrap_err();
+        assert!(error.is(nix::errno::Errno::EEXIST), "{error}");
+        drop(first);
+        let again = Mapping::at_address(&file, 4096, address, Access::ReadWrite).unwrap();
+        assert_eq!(again.store_u64(0, 7), Some(()));
     }
 
     #[test]

@@ -63,6 +63,22 @@ pub struct Candidate {
     pub id: TypeId,
 }
 
+/// Whether the target's type is what the local one says it is, as far as questions about types
+/// go: names do not matter, nor what structs have in them; signatures agree in each parameter.
+///
+/// # Errors
+/// Types that refer to none, or to themselves, or are nested deeper than any compiler makes.
+#[doc(alias = "bpf_core_types_are_compat")]
+pub fn types_fit(
+    local: &Btf<'_>,
+    local_id: TypeId,
+    target: &Btf<'_>,
+    target_id: TypeId,
+) -> Result<bool, CoreError> {
+    let verdict = Pair { local, target }.types_fit(local_id, target_id, &mut Work::new())?;
+    Ok(verdict.is_none())
+}
+
 /// Whether a load or store of a field works with the target's field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resize {

@@ -203,3 +203,26 @@ fn find_when_all_names_are_equal_then_no_quadratic_cost() {
     }
     assert!(matches!(Chains::build(&btf), Chains { heads, .. } if heads.len() == 262_144));
 }
+
+#[test]
+fn find_own_when_split_then_not_in_the_base() {
+    let mut base = Blob::new(Endian::Little);
+    base.int("int", 4, 1, 0, 32);
+    base.record(b"here", 8, 0, 1, &[]);
+    let mut split = Blob::split(&base);
+    split.record(b"there", 8, 0, 1, &[]);
+    split.record(b"here", 4, 0, 0, &[]);
+    let base = std::sync::Arc::new(Btf::parse(base.build()).unwrap());
+    let split = Btf::parse_split(split.build(), base).unwrap();
+    let queries: [(&[u8], Option<Kind>); 4] = [
+        (b"int", None),
+        (b"here", Some(Kind::Typedef)),
+        (b"here", None),
+        (b"there", Some(Kind::Typedef)),
+    ];
+    let ids = |answers: Vec<Option<TypeId>>| -> Vec<u32> {
+        answers.iter().map(|id| id.map_or(0, |id| id.0)).collect()
+    };
+    assert_eq!(ids(split.find_many_own(&queries)), [0, 0, 4, 3]);
+    assert_eq!(ids(split.find_many(&queries)), [1, 2, 4, 3]);
+}

@@ -229,6 +229,23 @@ impl SecDef {
     pub fn find(section: &str) -> Option<&'static Self> {
         SEC_DEFS.iter().find(|def| def.matches(section))
     }
+
+    /// Names that mean something and are like this one, which does not: at most three, best
+    /// first, each with what follows the first `/` where it takes that.
+    #[must_use]
+    pub fn near(section: &str) -> Vec<String> {
+        let (word, target) = match section.split_once('/') {
+            Some((word, target)) => (word, Some(target)),
+            None => (section, None),
+        };
+        let named = |def: &Self| match (def.pattern.strip_suffix('+'), target) {
+            (Some(known), Some(target)) if known != word => format!("{known}/{target}"),
+            (Some(known), _) => known.to_owned(),
+            (None, _) => def.pattern.to_owned(),
+        };
+        let names: Vec<String> = SEC_DEFS.iter().map(named).collect();
+        super::error::nearest(section, names.iter().map(String::as_str))
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::target::Feature;
 use bpfsys::insn::Insn;
 use bpfsys::uapi::flags::{MapFlags, ProgLoadFlags};
 use bpfsys::{AttachType, MapFd, MapType, ProgFd, ProgType};
-use btf::TypeId;
+use btf::{Endian, TypeId};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct LoadPlan {
     /// The object's name.
     pub object: String,
+    /// The byte order that the object was compiled for: no kernel of the other order loads it.
+    pub endian: Endian,
     /// The licence.
     pub license: Vec<u8>,
     /// The kernel version that programs say they are for.
@@ -29,6 +31,8 @@ pub struct LoadPlan {
     pub programs: Vec<ProgPlan>,
     /// What this kernel gets instead of what the object says.
     pub downgrades: Vec<Downgrade>,
+    /// What of the object is left out and why, where that is neither an error nor a downgrade.
+    pub notes: Vec<String>,
 }
 
 /// The object's types.
@@ -181,6 +185,18 @@ pub struct ProgPlan {
     pub core: Vec<CoreNote>,
     /// Instructions that the verifier must not reach, ascending.
     pub poisoned: Vec<Poisoned>,
+    /// What of the kernel instructions refer to, ascending; only where the plan is to be
+    /// explained.
+    pub externs: Vec<ExternNote>,
+}
+
+/// What of the kernel an instruction refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternNote {
+    /// The instruction.
+    pub insn: u32,
+    /// The symbol, with its flavour.
+    pub name: String,
 }
 
 /// An instruction that needs a descriptor.

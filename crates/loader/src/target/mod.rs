@@ -6,11 +6,18 @@
 
 mod described;
 mod error;
+mod features;
+mod kallsyms;
+mod kconfig;
+mod module_btf;
 mod running;
+mod version;
+mod vmlinux;
 
 pub use described::Described;
 pub use error::TargetError;
 pub use running::Running;
+pub use vmlinux::from_file as btf_from_file;
 
 use bpfsys::probe::Support;
 use btf::Btf;
@@ -29,6 +36,15 @@ pub trait Target {
     /// # Errors
     /// They cannot be read.
     fn modules(&self) -> Result<&[ModuleBtf], TargetError>;
+
+    /// The types of one module; `None` where there is none of that name, or it may not be seen.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn module(&self, name: &str) -> Result<Option<&ModuleBtf>, TargetError> {
+        let known = self.modules()?;
+        Ok(known.iter().find(|module| module.name == name))
+    }
 
     /// Where symbols are, in the order of the names.
     ///
@@ -80,6 +96,8 @@ pub enum Symbol {
     At(u64),
     /// At several: the first two.
     Ambiguous(u64, u64),
+    /// Somewhere, but this process is not told where (`kernel.kptr_restrict`).
+    Hidden,
 }
 
 macro_rules! features {

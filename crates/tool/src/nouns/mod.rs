@@ -8,7 +8,9 @@ pub mod r#gen;
 pub mod help;
 pub mod link;
 pub mod map;
+pub mod plan;
 pub mod prog;
+pub mod struct_ops;
 pub mod version;
 
 use serde::Serialize;

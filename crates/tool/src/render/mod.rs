@@ -140,6 +140,14 @@ impl<'w> Output<'w> {
         drop(writeln!(self.errors, "{line}"));
     }
 
+    /// What a command has to tell of its success, beside the answer: standard error, and nothing
+    /// in JSON.
+    pub fn news(&mut self, line: impl std::fmt::Display) {
+        if !self.is_json() {
+            self.remark(line);
+        }
+    }
+
     /// Reports a failure in the format of the output.
     pub fn fail(&mut self, failure: &Failure, usage: &str) -> Result<()> {
         let Some(message) = failure.message() else {

@@ -55,6 +55,19 @@ impl Tree {
     /// Spells a value.
     #[must_use]
     pub fn new(value: &Value<'_>, style: Style) -> Self {
+        Self::with_pointers(value, style, &|_, _| None)
+    }
+
+    /// Spells a value; `pointers` says what stands for a pointer and the type it points to, if
+    /// not a number.
+    #[must_use]
+    pub fn with_pointers(
+        value: &Value<'_>,
+        style: Style,
+        pointers: &dyn Fn(u64, TypeId) -> Option<Text>,
+    ) -> Self {
+        let part = |value: &Value<'_>| Self::with_pointers(value, style, pointers);
+        let seq = |items: &[Value<'_>]| Self::Seq(items.iter().map(part).collect());
         match value {
             Value::Uint(number) => Self::Uint(*number),
             Value::Int(number) => Self::Int(*number),
@@ -75,26 +88,24 @@ impl Tree {
                     .map(|byte| Self::Str(format!("0x{byte:02x}").into()))
                     .collect(),
             ),
-            Value::Ptr { value, .. } => match style {
-                Style::Json => Self::Uint(*value),
-                Style::Plain if *value == 0 => Self::Str("(nil)".into()),
-                Style::Plain => Self::Str(format!("0x{value:x}").into()),
-            },
+            Value::Ptr { value, pointee } => {
+                pointers(*value, *pointee).map_or_else(|| address(*value, style), Self::Str)
+            }
             Value::Str(bytes) => Self::Str(Text::from(*bytes)),
-            Value::Array(items) => Self::seq(items, style),
+            Value::Array(items) => seq(items),
             Value::Struct(composite) => {
                 let mut anonymous = 0;
                 let members = composite.members.iter().map(|member| {
                     let name = member_key(member.name, style, &mut anonymous);
-                    (name, Self::new(&member.value, style))
+                    (name, part(&member.value))
                 });
                 Self::Map(members.collect())
             }
             Value::Var { name, value } => {
-                Self::Map(vec![(Text::from(name.or_empty()), Self::new(value, style))])
+                Self::Map(vec![(Text::from(name.or_empty()), part(value))])
             }
             Value::Datasec { name, vars } => {
-                Self::Map(vec![(Text::from(name.or_empty()), Self::seq(vars, style))])
+                Self::Map(vec![(Text::from(name.or_empty()), seq(vars))])
             }
             Value::Opaque { kind, .. } => match *kind {
                 Kind::Void => remark("(unknown)".into(), style),
@@ -108,10 +119,6 @@ impl Tree {
             Value::Invalid { error, .. } => remark(format!("(invalid: {error})"), style),
             _ => remark("(omitted)".into(), style),
         }
-    }
-
-    fn seq(items: &[Value<'_>], style: Style) -> Self {
-        Self::Seq(items.iter().map(|item| Self::new(item, style)).collect())
     }
 
     /// Whether there is nothing in it.
@@ -255,6 +262,14 @@ fn remark(text: String, style: Style) -> Tree {
     match style {
         Style::Json => Tree::Str(text.into()),
         Style::Plain => Tree::Word(text),
+    }
+}
+
+fn address(value: u64, style: Style) -> Tree {
+    match style {
+        Style::Json => Tree::Uint(value),
+        Style::Plain if value == 0 => Tree::Str("(nil)".into()),
+        Style::Plain => Tree::Str(format!("0x{value:x}").into()),
     }
 }
 

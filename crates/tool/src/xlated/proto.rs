@@ -14,9 +14,15 @@ const LENGTH_MAX: usize = 1023;
 /// The prototype of a `FUNC` type. `None` when it cannot be spelled.
 #[must_use]
 pub fn of_function(btf: &Btf<'_>, type_id: u32) -> Option<Text> {
+    of_type(btf, TypeId::from(type_id)).filter(|text| !text.0.is_empty())
+}
+
+/// Any type, spelled in the same way. `None` when it cannot be.
+#[must_use]
+pub fn of_type(btf: &Btf<'_>, id: TypeId) -> Option<Text> {
     let mut out = Vec::new();
-    spell(btf, TypeId::from(type_id), &mut out, 0)?;
-    Some(Text(out)).filter(|text| !text.0.is_empty())
+    spell(btf, id, &mut out, 0)?;
+    Some(Text(out))
 }
 
 fn spell(btf: &Btf<'_>, id: TypeId, out: &mut Vec<u8>, depth: u32) -> Option<()> {

@@ -150,6 +150,23 @@ impl BtfFd {
         Err(SysError::cmd(CMD, Refusal::KeepsChanging))
     }
 
+    /// Whether this kernel gives BTF objects names, as it does since modules have types.
+    pub(crate) fn names_known(&self) -> Result<bool, SysError> {
+        let mut name = [0; BTF_NAME_ROOM];
+        let mut info = BtfInfo {
+            name: UserPtr::from_mut_slice(&mut name),
+            name_len: count32(CMD, BTF_NAME_ROOM)?,
+            ..Default::default()
+        };
+        // SAFETY: a `BtfFd` is a BTF object; the kernel writes `name_len` bytes to `name` at most,
+        // and `btf` is null.
+        match unsafe { get_info(self.number(), &mut info) } {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::TooBig => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn plain_info(&self) -> Result<BtfInfo, SysError> {
         let mut info = BtfInfo::default();
         // SAFETY: a `BtfFd` is a BTF object, and all pointers are null.

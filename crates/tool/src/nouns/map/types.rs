@@ -57,6 +57,19 @@ impl MapTypes {
         }))
     }
 
+    /// The type of values, and where it is.
+    #[must_use]
+    pub fn value(&self) -> (&Btf<'static>, TypeId) {
+        (&self.btf, TypeId::from(self.value))
+    }
+
+    /// The name of the type of values; empty where it has none.
+    #[must_use]
+    pub fn value_name(&self) -> Vec<u8> {
+        let found = self.btf.type_by_id(self.value);
+        found.map_or_else(|_| Vec::new(), |ty| ty.name().to_vec())
+    }
+
     /// Whether keys have a type.
     #[must_use]
     pub fn has_key(&self) -> bool {

@@ -1,0 +1,132 @@
+//! Real objects that nobody here wrote: those of the directory `RBPF_CORPUS`, each loaded by both
+//! tools. Whatever bpftool loads must load here, and leave the same in the kernel, down to the
+//! instructions.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::mount::{MsFlags, mount};
+use rbpftool_tests::loaded::{clear, pinned};
+use rbpftool_tests::{Output, Private, Suite, requires, root, run, skip, tool_path};
+
+/// Where both look for maps that are shared by name.
+const BY_NAME: &str = "/sys/fs/bpf";
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new("corpus").serial();
+    match Stage::set() {
+        Ok(stage) => {
+            let stage = Arc::new(stage);
+            for object in stage.objects.clone() {
+                let stage = Arc::clone(&stage);
+                let name = object.file_stem().unwrap_or_default().to_string_lossy();
+                suite.add(name.into_owned(), move || stage.check(&object));
+            }
+        }
+        Err(e) => suite.add("objects", move || Err(e)),
+    }
+    suite.run()
+}
+
+struct Stage {
+    objects: Vec<PathBuf>,
+    ours: PathBuf,
+    theirs: PathBuf,
+    private: Private,
+}
+
+/// What a tool said, and what it left.
+struct Loaded {
+    said: Output,
+    left: BTreeMap<String, String>,
+}
+
+impl Stage {
+    fn set() -> Result<Self> {
+        let dir = std::env::var_os("RBPF_CORPUS")
+            .ok_or_else(|| skip("RBPF_CORPUS names no directory of objects"))?;
+        let theirs = std::env::var_os("RBPF_ORACLE")
+            .map_or_else(|| root().join("target/oracle/bpftool"), PathBuf::from);
+        requires!(
+            theirs.is_file(),
+            "no reference bpftool has been built (cargo xtask oracle)"
+        );
+        let private = Private::enter()?;
+        let none: Option<&str> = None;
+        // this mount namespace is ours alone
+        mount(Some("bpf"), BY_NAME, Some("bpf"), MsFlags::empty(), none)
+            .context("mount a bpf file system of our own where maps are shared")?;
+        let mut objects = Vec::new();
+        for entry in std::fs::read_dir(&dir).context("list RBPF_CORPUS")? {
+            let path = entry.context("list RBPF_CORPUS")?.path();
+            if path.extension().is_some_and(|e| e == "o") {
+                objects.push(path);
+            }
+        }
+        ensure!(!objects.is_empty(), "RBPF_CORPUS has no objects");
+        objects.sort();
+        Ok(Self {
+            objects,
+            ours: tool_path()?,
+            theirs,
+            private,
+        })
+    }
+
+    fn check(&self, object: &Path) -> Result<()> {
+        let theirs = self.load(&self.theirs, object)?;
+        let ours = self.load(&self.ours, object)?;
+        if theirs.said.status != 0 {
+            let why = match ours.said.status {
+                0 => "bpftool does not load it here, ours does".to_owned(),
+                _ => {
+                    let said = ours.said.err();
+                    let first = said.lines().next().unwrap_or_default().to_owned();
+                    ensure!(first.starts_with("Error: "), "no error is told: {said}");
+                    format!("neither loads it here; {first}")
+                }
+            };
+            return Err(skip(why));
+        }
+        ensure!(
+            ours.said.status == 0,
+            "bpftool loads it, ours does not: {}",
+            ours.said.err()
+        );
+        let (a, b) = (ours.left, theirs.left);
+        let (paths, others): (Vec<_>, Vec<_>) = (a.keys().collect(), b.keys().collect());
+        ensure!(
+            paths == others,
+            "pins: ours {paths:?}, bpftool's {others:?}"
+        );
+        ensure!(!paths.is_empty(), "nothing was pinned");
+        for ((path, ours), theirs) in a.iter().zip(b.values()) {
+            let mut lines = ours.lines().zip(theirs.lines()).enumerate();
+            if let Some((n, (ours, theirs))) = lines.find(|(_, (a, b))| a != b) {
+                bail!("{path}, line {n}:\n     ours {ours}\n  bpftool {theirs}");
+            }
+            let (a, b) = (ours.lines().count(), theirs.lines().count());
+            ensure!(a == b, "{path}: ours has {a} lines, bpftool's {b}");
+        }
+        Ok(())
+    }
+
+    fn load(&self, tool: &Path, object: &Path) -> Result<Loaded> {
+        let top = self.private.bpffs().join("corpus");
+        std::fs::create_dir_all(&top).context("make a directory for pins")?;
+        let mut cmd = Command::new(tool);
+        cmd.args(["prog", "loadall"])
+            .arg(object)
+            .arg(top.join("progs"))
+            .arg("pinmaps")
+            .arg(top.join("maps"));
+        let said = run(&mut cmd, b"")?;
+        let left = pinned(&top);
+        clear(&top, true)?;
+        clear(Path::new(BY_NAME), false)?;
+        Ok(Loaded { said, left: left? })
+    }
+}

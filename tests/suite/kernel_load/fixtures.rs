@@ -1,0 +1,315 @@
+//! Every object of `tests/fixtures/bpf`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use bpfsys::probe;
+use bpfsys::{ErrorKind, ProgType};
+use loader::kernel::{KernelError, ProgramError};
+use loader::model::Object;
+use rbpftool_tests::{fixture, skip};
+
+use crate::support::{Bench, older_than, open, options, run};
+
+/// What becomes of an object.
+enum Fate {
+    /// It is loaded, on kernels from this one on.
+    Loads((u16, u16)),
+    /// It is loaded on kernels that are built with what it needs; where it is not, the error has
+    /// these words.
+    May(&'static str),
+    /// It is not, and the error has these words.
+    Not(&'static str),
+}
+use Fate::{Loads, May, Not};
+
+/// The oldest kernel there are tests for.
+const OLD: (u16, u16) = (5, 10);
+/// The oldest of which it is known that it can do all of this.
+const NEW: (u16, u16) = (6, 18);
+
+/// What programs return when they are run.
+type Returns = &'static [(&'static str, u32)];
+
+/// Which programs are run.
+enum Run {
+    None,
+    /// These.
+    Some(Returns),
+    /// All; those that are not here return 0.
+    All(Returns),
+}
+
+struct Row {
+    name: &'static str,
+    fate: Fate,
+    run: Run,
+}
+
+const fn row(name: &'static str, fate: Fate) -> Row {
+    Row {
+        name,
+        fate,
+        run: Run::None,
+    }
+}
+
+const fn runs(name: &'static str, since: (u16, u16), returns: Returns) -> Row {
+    Row {
+        name,
+        fate: Loads(since),
+        run: Run::All(returns),
+    }
+}
+
+const fn some(name: &'static str, since: (u16, u16), returns: Returns) -> Row {
+    Row {
+        name,
+        fate: Loads(since),
+        run: Run::Some(returns),
+    }
+}
+
+const ROWS: &[Row] = &[
+    some("arg_tags", NEW, &[("packet", 0), ("tracing", 1)]),
+    runs("arena", NEW, &[]),
+    runs("arena_plain", NEW, &[]),
+    runs("btf_kinds", OLD, &[]),
+    runs("callbacks", NEW, &[]),
+    runs("core_direct", NEW, &[]),
+    runs("core_files", NEW, &[]),
+    runs("core_kernel", NEW, &[]),
+    runs("core_packet", NEW, &[]),
+    runs("data", OLD, &[("sums", 7)]),
+    row("err_core", Not("needs <byte_off>")),
+    row(
+        "err_core_value",
+        Not("member 'tasks' is a 'struct list_head'"),
+    ),
+    row("err_kconfig", Not("CONFIG_OF_NO_KERNEL")),
+    row("err_kconfig_type", Not("CONFIG_NR_CPUS")),
+    row("err_kfunc", Not("bpf_function_of_no_kernel")),
+    row("err_kfunc_shape", Not("bpf_rcu_read_lock")),
+    row("err_kfunc_weak", Not("bpf_function_of_no_kernel")),
+    row("err_ksym", Not("symbol_of_no_kernel")),
+    row(
+        "err_license",
+        Not("cannot call GPL-restricted function from non-GPL compatible program"),
+    ),
+    row("err_log", Not("R9 invalid mem access")),
+    row("err_map", Not("cannot create map 'no_keys'")),
+    row("err_null", Not("R0 invalid mem access 'map_value_or_null'")),
+    row(
+        "err_section",
+        Not("'kprob/do_nanosleep' does not tell a type"),
+    ),
+    runs("err_static_entry", OLD, &[]),
+    row("err_target", Not("tracepoint_of_no_kernel")),
+    row(
+        "err_verifier",
+        Not("'picks', ./err_verifier.bpf.c:20:9: return entry->list[at];"),
+    ),
+    runs(
+        "exceptions",
+        NEW,
+        &[("first", 41), ("second", 52), ("without", 60)],
+    ),
+    runs("inner_maps", OLD, &[]),
+    runs("instructions", NEW, &[]),
+    runs("jump_tables", (7, 2), &[]),
+    runs("kconfig", OLD, &[]),
+    runs("kfuncs", NEW, &[]),
+    runs("ksyms", OLD, &[]),
+    row(
+        "ksyms_typed",
+        May("failed to find the address for kernel symbol 'runqueues'"),
+    ),
+    runs("legacy_maps", OLD, &[]),
+    runs("license_long", OLD, &[]),
+    runs("license_none", OLD, &[]),
+    row("license_other", Loads(OLD)),
+    row("link_a", Not("'in_b'")),
+    runs("link_a.linked", OLD, &[("also_from_b", 100)]),
+    row("link_b", Not("`table`")),
+    runs("map_extra", NEW, &[]),
+    runs("map_kinds", NEW, &[("counts", 1)]),
+    runs("map_kinds_new", (7, 2), &[]),
+    runs("maps", NEW, &[]),
+    runs("maps_only", OLD, &[]),
+    runs("minimal", OLD, &[("pass", 7)]),
+    row("module", May("nf_conntrack")),
+    runs("no_btf", OLD, &[]),
+    runs("pinned", OLD, &[("count", 1)]),
+    runs("pinned_other", OLD, &[]),
+    runs("probe_reads", OLD, &[]),
+    row(
+        "replaces",
+        Not("the program that has the function to replace is not given"),
+    ),
+    row(
+        "replaces_unnamed",
+        Not("the program that has the function to replace is not given"),
+    ),
+    runs("resizable", OLD, &[]),
+    row("sched_ext", May("'sched_ext_ops'")),
+    row("sections_btf", Loads(NEW)),
+    row("sections_cgroup", Loads(NEW)),
+    row("sections_lirc", May("lirc_mode2")),
+    row("sections_net", Loads(NEW)),
+    row(
+        "sections_odd",
+        Not("'tool/of/its/own' does not tell a type"),
+    ),
+    runs("sections_off", OLD, &[("on", 1)]),
+    row("sections_probe", Loads(NEW)),
+    row("sections_probe_multi", Loads(NEW)),
+    row("sections_session", Loads((7, 2))),
+    row("sections_trace", Loads(NEW)),
+    row("sections_trace_sleepable", Loads((7, 2))),
+    row("sections_tracing_multi", Loads((7, 2))),
+    row("sections_trampoline", Loads(NEW)),
+    runs("special_fields", NEW, &[]),
+    runs("stack_traces", OLD, &[]),
+    runs("static_data", OLD, &[]),
+    row("static_map", Not("a map must be a global variable")),
+    row("storages", Loads(NEW)),
+    runs("strings", OLD, &[]),
+    row("struct_ops", Loads(NEW)),
+    row("struct_ops_dummy", May("bpf_dummy_ops")),
+    row("struct_ops_off", Loads(NEW)),
+    runs("subprogs", OLD, &[]),
+    runs("tail_calls", OLD, &[]),
+    runs("target", OLD, &[("program", 1064)]),
+    row("traces_program", Not("no function 'subject' to attach to")),
+    runs("version", OLD, &[]),
+];
+
+pub(crate) fn add(bench: &mut Bench) {
+    for row in ROWS {
+        bench.one(&format!("fixture::{}", row.name), move |dir| {
+            check(row, dir)
+        });
+    }
+    bench.one("fixture::all", |_| all_named());
+}
+
+/// Every fixture has a row.
+fn all_named() -> Result<()> {
+    let dir = fixture("bpf");
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(dir).context("list the fixtures")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if let Some(name) = name.strip_suffix(".bpf.o")
+            && !name.ends_with(".eb")
+        {
+            names.insert(name.to_owned());
+        }
+    }
+    let rows: BTreeSet<_> = ROWS.iter().map(|row| row.name.to_owned()).collect();
+    rbpftool_tests::ensure_eq!(names, rows);
+    Ok(())
+}
+
+fn check(row: &Row, dir: &Path) -> Result<()> {
+    let object = match open(row.name) {
+        Ok(object) => object,
+        Err(error) => return refused(row, &format!("{error:#}")),
+    };
+    let loaded = match object.load(&options(dir)) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            if let Some(lacking) = lacking(&object, &error) {
+                return Err(skip(format!("{lacking}: {}", first_line(&error))));
+            }
+            return refused(row, &first_line(&error));
+        }
+    };
+    if let Not(words) = row.fate {
+        bail!("it was loaded, and not refused with '{words}'");
+    }
+    let programs = object.programs();
+    // Whether those of operations are loaded follows from their maps.
+    let selected = programs
+        .iter()
+        .filter(|program| program.autoload && program.prog_type != ProgType::STRUCT_OPS);
+    for program in selected {
+        loaded
+            .program(&program.name)
+            .and_then(|program| program.fd())
+            .with_context(|| format!("program {} was not loaded", program.name))?;
+    }
+    let mut wrong = Vec::new();
+    for program in loaded.programs() {
+        let name = program.name();
+        let listed = |returns: Returns| returns.iter().find(|(of, _)| *of == name);
+        let expected = match row.run {
+            Run::None => None,
+            Run::Some(returns) => listed(returns).map(|(_, value)| *value),
+            Run::All(returns) => Some(listed(returns).map_or(0, |(_, value)| *value)),
+        };
+        let Some(expected) = expected else {
+            continue;
+        };
+        match run(&loaded, name) {
+            Ok(value) if value == expected => {}
+            Ok(value) => wrong.push(format!("{name} returned {value}, not {expected}")),
+            Err(error) => wrong.push(format!("{error:#}")),
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("; "));
+    }
+    unpinned(dir)
+}
+
+/// Removes what an object says to pin.
+fn unpinned(dir: &Path) -> Result<()> {
+    for path in crate::support::pins_below(dir) {
+        std::fs::remove_file(&path).with_context(|| format!("unpin {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// An error without the verifier's log.
+fn first_line(error: &loader::Error) -> String {
+    let text = format!("{error:#}");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn refused(row: &Row, text: &str) -> Result<()> {
+    match row.fate {
+        Not(words) if text.contains(words) => Ok(()),
+        Not(words) => bail!("the error does not say '{words}': {text}"),
+        May(words) if text.contains(words) => Err(skip(text.to_owned())),
+        May(_) => bail!("{text}"),
+        Loads(since) if older_than(since)? => {
+            Err(skip(format!("needs Linux {}.{}: {text}", since.0, since.1)))
+        }
+        Loads(_) => bail!("{text}"),
+    }
+}
+
+/// What the kernel lacks that the refused program needs, as far as probes know.
+fn lacking(object: &Object, error: &loader::Error) -> Option<String> {
+    let Some(KernelError::Program(refused)) = error.kernel() else {
+        return None;
+    };
+    let refused: &ProgramError = refused;
+    let program = object.program(&refused.program)?;
+    let by_trampoline = matches!(
+        program.prog_type,
+        ProgType::TRACING | ProgType::LSM | ProgType::EXT
+    );
+    if by_trampoline && refused.sys.kind() == ErrorKind::Denied && refused.log.is_empty() {
+        return Some("programs that run by a trampoline are forbidden here".into());
+    }
+    if probe::prog_type(program.prog_type).is_no() {
+        return Some(format!("no programs of type {}", program.prog_type));
+    }
+    let attach = program.expected_attach_type;
+    if attach.0 != 0 && probe::attach_type(attach).is_no() {
+        return Some(format!("no attach type {attach}"));
+    }
+    None
+}

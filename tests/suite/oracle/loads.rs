@@ -1,0 +1,246 @@
+//! The same object loaded by both: what is in the kernel afterwards must be the same.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::mount::{MsFlags, mount};
+use rbpftool_tests::loaded::{clear, pinned};
+use rbpftool_tests::{Output, ensure_eq, fixture, run, tool_path};
+
+/// Where both look for maps that are shared by name.
+const BY_NAME: &str = "/sys/fs/bpf";
+
+/// An object, and more words for `prog loadall`.
+pub(crate) struct Load {
+    object: &'static str,
+    words: &'static str,
+    expect: Expect,
+}
+
+/// What the two make of it.
+enum Expect {
+    /// The same.
+    Same,
+    /// The same, but for a byte of the element of a pinned map: why.
+    SameBut(&'static str, usize, &'static str),
+    /// Neither loads it.
+    Refused,
+    /// The reference does not load it, for a reason that is its own.
+    OursOnly(&'static str),
+}
+
+use Expect::{OursOnly, Refused, Same, SameBut};
+
+const fn load(object: &'static str, words: &'static str, expect: Expect) -> Load {
+    Load {
+        object,
+        words,
+        expect,
+    }
+}
+
+pub(crate) const LOADS: &[Load] = &[
+    load("minimal", "pinmaps MAPS", Same),
+    load("subprogs", "pinmaps MAPS", Same),
+    load("maps", "pinmaps MAPS", Same),
+    load("inner_maps", "pinmaps MAPS", Same),
+    load("tail_calls", "pinmaps MAPS", Same),
+    load("data", "pinmaps MAPS", Same),
+    load("static_data", "pinmaps MAPS", Same),
+    load("strings", "pinmaps MAPS", Same),
+    load("resizable", "pinmaps MAPS", Same),
+    load("ksyms", "pinmaps MAPS", Same),
+    load("kfuncs", "pinmaps MAPS", Same),
+    load("sections_net", "pinmaps MAPS", Same),
+    load("sections_cgroup", "pinmaps MAPS", Same),
+    load("sections_trace", "pinmaps MAPS", Same),
+    load("sections_probe", "pinmaps MAPS", Same),
+    load("sections_probe_multi", "pinmaps MAPS", Same),
+    load("sections_btf", "pinmaps MAPS", Same),
+    load("map_kinds", "pinmaps MAPS", Same),
+    load("stack_traces", "pinmaps MAPS", Same),
+    load("storages", "pinmaps MAPS", Same),
+    load("arena", "pinmaps MAPS", Same),
+    load("arena_plain", "pinmaps MAPS", Same),
+    load("struct_ops", "pinmaps MAPS", Same),
+    load("struct_ops_dummy", "pinmaps MAPS", Same),
+    load("core_kernel", "pinmaps MAPS", Same),
+    load("core_files", "pinmaps MAPS", Same),
+    load("arg_tags", "pinmaps MAPS", Same),
+    load("exceptions", "pinmaps MAPS", Same),
+    load("target", "pinmaps MAPS", Same),
+    load("license_none", "pinmaps MAPS", Same),
+    load("license_long", "pinmaps MAPS", Same),
+    load("license_other", "pinmaps MAPS", Same),
+    load("version", "pinmaps MAPS", Same),
+    load("link_a.linked", "pinmaps MAPS", Same),
+    load("minimal", "type tc", Same),
+    load("minimal", "type cgroup/connect4", Refused),
+    load("target", "type socket", Same),
+    load("maps", "", Same),
+    load("pinned", "", Same),
+    load("pinned", "pinmaps MAPS", Refused),
+    load(
+        "kconfig",
+        "pinmaps MAPS",
+        SameBut(
+            "loads/maps/kconfig_kconfig",
+            39,
+            "LINUX_HAS_SYSCALL_WRAPPER: the reference asks with a kprobe, which may be missing",
+        ),
+    ),
+    load("ksyms_typed", "pinmaps MAPS", Refused),
+    load("static_map", "pinmaps MAPS", Refused),
+    load("sections_odd", "pinmaps MAPS", Refused),
+    load("err_core", "", Refused),
+    load("err_kfunc", "", Refused),
+    load("err_ksym", "", Refused),
+    load("err_kconfig", "", Refused),
+    load("err_section", "", Refused),
+    load("err_verifier", "", Refused),
+    load("err_map", "", Refused),
+    load("err_license", "", Refused),
+    load(
+        "legacy_maps",
+        "pinmaps MAPS",
+        OursOnly("libbpf 1.0 gave the form up"),
+    ),
+    load(
+        "sections_off",
+        "pinmaps MAPS",
+        OursOnly("it wants to pin programs that are not loaded"),
+    ),
+    load(
+        "struct_ops_off",
+        "pinmaps MAPS",
+        OursOnly("it wants to pin programs that are not loaded"),
+    ),
+];
+
+impl Load {
+    pub(crate) fn name(&self) -> String {
+        format!("load::{} {}", self.object, self.words)
+            .trim_end()
+            .to_owned()
+    }
+}
+
+/// Two tools, and a place for each to load in.
+pub(crate) struct Loads {
+    tools: [PathBuf; 2],
+    /// The reference takes dots out of the whole path of a pin: there must be none above.
+    top: PathBuf,
+}
+
+impl Loads {
+    /// In a mount namespace of our own.
+    pub(crate) fn new(theirs: &Path) -> Result<Self> {
+        let none: Option<&str> = None;
+        mount(Some("bpf"), BY_NAME, Some("bpf"), MsFlags::empty(), none)
+            .context("mount a bpf file system of our own where maps are shared")?;
+        Ok(Self {
+            tools: [tool_path()?, theirs.to_owned()],
+            top: Path::new(BY_NAME).join("loads"),
+        })
+    }
+
+    /// Loads an object with both and compares.
+    pub(crate) fn check(&self, load: &Load) -> Result<()> {
+        let [ours, theirs] = &self.tools;
+        let (ours, a) = self.load(ours, load)?;
+        let (theirs, b) = self.load(theirs, load)?;
+        let said = format!(
+            "  ours {}{}\n  bpftool {}",
+            ours.out(),
+            ours.err(),
+            theirs.err()
+        );
+        let (expect_ours, expect_theirs) = match load.expect {
+            Same | SameBut(..) => (0, 0),
+            Refused => (255, 255),
+            OursOnly(why) => {
+                ensure!(theirs.status == 255, "no longer so: {why}\n{said}");
+                (0, 255)
+            }
+        };
+        ensure_eq!(
+            (ours.status, theirs.status),
+            (expect_ours, expect_theirs),
+            "{said}"
+        );
+        ensure!(
+            ours.status == 0 || a.is_empty(),
+            "ours leaves {:?}",
+            a.keys()
+        );
+        ensure!(ours.status != 0 || !a.is_empty(), "ours pins nothing");
+        match load.expect {
+            Refused | OursOnly(_) => Ok(()),
+            Same => same(&a, &b),
+            SameBut(pin, byte, why) => {
+                same(&without(&a, pin, byte)?, &without(&b, pin, byte)?).context(why)
+            }
+        }
+    }
+
+    fn load(&self, tool: &Path, load: &Load) -> Result<(Output, Left)> {
+        self.clear()?;
+        std::fs::create_dir(&self.top).context("make a directory for pins")?;
+        let mut cmd = Command::new(tool);
+        cmd.args(["prog", "loadall"])
+            .arg(fixture(&format!("bpf/{}.bpf.o", load.object)))
+            .arg(self.top.join("progs"));
+        for word in load.words.split_whitespace() {
+            match word {
+                "MAPS" => cmd.arg(self.top.join("maps")),
+                word => cmd.arg(word),
+            };
+        }
+        let out = run(&mut cmd, b"")?;
+        let left = pinned(Path::new(BY_NAME))?;
+        self.clear()?;
+        Ok((out, left))
+    }
+
+    fn clear(&self) -> Result<()> {
+        clear(Path::new(BY_NAME), false)
+    }
+}
+
+/// What is pinned afterwards, and what that is.
+type Left = BTreeMap<String, String>;
+
+fn same(ours: &Left, theirs: &Left) -> Result<()> {
+    let (a, b): (Vec<_>, Vec<_>) = (ours.keys().collect(), theirs.keys().collect());
+    ensure!(a == b, "pins: ours {a:?}, bpftool's {b:?}");
+    for ((path, ours), theirs) in ours.iter().zip(theirs.values()) {
+        let mut lines = ours.lines().zip(theirs.lines()).enumerate();
+        if let Some((n, (ours, theirs))) = lines.find(|(_, (a, b))| a != b) {
+            bail!("{path}, line {n}:\n     ours {ours}\n  bpftool {theirs}");
+        }
+        let count = |text: &str| text.lines().count();
+        ensure!(
+            ours == theirs,
+            "{path}: ours has {} lines, bpftool's {}",
+            count(ours),
+            count(theirs)
+        );
+    }
+    Ok(())
+}
+
+/// Without a byte of the last element of a map, here and where programs use it.
+fn without(left: &Left, pin: &str, byte: usize) -> Result<Left> {
+    let element = left.get(pin).and_then(|text| text.lines().last());
+    let element = element.with_context(|| format!("{pin} has no element"))?;
+    let (key, value) = element.rsplit_once(": ").context("no element")?;
+    let mut bytes: Vec<&str> = value.split(' ').collect();
+    *bytes.get_mut(byte).context("a byte behind its end")? = "??";
+    let blurred = format!("{key}: {}", bytes.join(" "));
+    Ok(left
+        .iter()
+        .map(|(path, text)| (path.clone(), text.replace(element, &blurred)))
+        .collect())
+}
