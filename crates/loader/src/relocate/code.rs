@@ -6,7 +6,7 @@ use super::externs::{Externs, Resolved};
 use super::uses::{Layout, Use, Uses};
 use super::{
     CoreNote, ExternNote, JumpTablePlan, Operand, OperandKind, Part, PlanError, Poison, Poisoned,
-    core_reloc,
+    core_reloc, short,
 };
 use crate::model::{ExternIdx, ExternKind, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
 use bpfsys::insn::opcode::split_imm64;
@@ -190,7 +190,7 @@ impl Refs<'_> {
         let [first, second] = code.wide(insn, "a map")?;
         if self.skipped.contains_key(&map) {
             let helper = POISON_MAP.saturating_add_unsigned(map.0);
-            code.poison(insn, 2, helper, Poison::Map(known.name.clone()));
+            code.poison(insn, 2, helper, Poison::Map(short(&known.name)));
             return Ok(());
         }
         let pseudo = match offset {
@@ -218,7 +218,7 @@ impl Refs<'_> {
             });
         };
         if self.explain {
-            let name = extern_.name.clone();
+            let name = short(&extern_.name);
             code.externs.push(ExternNote { insn, name });
         }
         let is_call = code
@@ -244,7 +244,7 @@ impl Refs<'_> {
             }
             Resolved::Absent => {
                 let helper = POISON_KFUNC.saturating_add_unsigned(at.0);
-                code.poison(insn, 1, helper, Poison::Kfunc(extern_.name.clone()));
+                code.poison(insn, 1, helper, Poison::Kfunc(short(&extern_.name)));
                 Ok(())
             }
             _ => Err(InsnError::Opcode {
