@@ -1,6 +1,7 @@
 //! Taking over what other blobs have.
 
 use crate::raw::strings;
+use crate::types::Record;
 use crate::{Btf, BtfError, Endian, Kind, TypeId};
 
 use super::encode::LayoutEntry;
@@ -37,15 +38,25 @@ impl<'b> Builder<'b> {
     /// # Errors
     /// A header with fields that are not known, and 4 GiB of strings.
     pub fn from_btf(btf: &'b Btf<'b>) -> Result<Self, BtfError> {
+        Self::taken(btf, btf.base())
+    }
+
+    /// The same on another base, with names and ids as they were.
+    pub(crate) fn taken(btf: &Btf<'_>, base: Option<&'b Btf<'b>>) -> Result<Self, BtfError> {
         if btf.has_unknown_header() {
             return Err(BtfError::UnknownHeader);
         }
-        if btf.strings_end() > u64::from(u32::MAX) {
+        let start = base.map_or(0, Btf::strings_end);
+        if start + btf.strings().len() as u64 > u64::from(u32::MAX) {
             return Err(BtfError::StringsFull);
         }
+        let ids = u64::from(base.map_or(1, Btf::len)) + btf.ids().len() as u64;
+        if ids >= u64::from(u32::MAX) {
+            return Err(BtfError::TypesFull);
+        }
         let endian = btf.endian();
-        let pool = Pool::with_bytes(btf.base(), btf.strings().to_vec());
-        let mut new = Self::with_pool(endian, btf.base(), pool);
+        let pool = Pool::with_bytes(base, btf.strings().to_vec());
+        let mut new = Self::with_pool(endian, base, pool);
         new.flags = btf.flags();
         new.long_header = btf.header_len() > crate::raw::header::OLD_LEN;
         let (layout, _) = btf.own_layout().as_chunks::<4>();
@@ -133,15 +144,9 @@ impl<'b> Builder<'b> {
         map: &mut dyn FnMut(TypeId) -> TypeId,
     ) -> Result<TypeId, BtfError> {
         let source = from.record(id)?;
-        let (chunks, _) = source.raw().as_chunks::<4>();
-        let mut words = Vec::with_capacity(chunks.len());
-        put(&mut words, from.endian(), chunks);
+        let mut words = words(&source);
         let mut name = |offset: &mut u32| -> Result<(), BtfError> {
-            if *offset != 0 {
-                let name = from.str_at(*offset)?;
-                self.overlap.count(*offset, before(from, *offset), name)?;
-                *offset = self.pool.add_name(name)?;
-            }
+            *offset = self.copy_name(from, *offset)?;
             Ok(())
         };
         match shape(source.kind()) {
@@ -161,6 +166,33 @@ impl<'b> Builder<'b> {
         let new = self.open_raw();
         self.words.extend(words);
         Ok(new)
+    }
+
+    /// Adds a struct, union or enumeration of another blob, without what is in it; one with large
+    /// values becomes an ordinary one of that size.
+    ///
+    /// # Errors
+    /// `id` is no type of `from`; a name outside the strings.
+    pub(crate) fn copy_outline(&mut self, from: &Btf<'_>, id: TypeId) -> Result<TypeId, BtfError> {
+        let source = from.record(id)?;
+        let name = self.copy_name(from, source.name().offset())?;
+        let kind = match source.kind() {
+            Kind::Enum64 => Kind::Enum,
+            kind => kind,
+        };
+        let new = self.open_raw();
+        let info = u32::from(kind.raw()) << 24;
+        self.words.extend([name, info, source.size_or_type()]);
+        Ok(new)
+    }
+
+    fn copy_name(&mut self, from: &Btf<'_>, offset: u32) -> Result<u32, BtfError> {
+        if offset == 0 {
+            return Ok(0);
+        }
+        let name = from.str_at(offset)?;
+        self.overlap.count(offset, before(from, offset), name)?;
+        self.pool.add_name(name)
     }
 
     fn adopt_layout(&mut self, from: &Btf<'_>, kind: Kind) -> Result<(), BtfError> {
@@ -201,8 +233,16 @@ fn put(words: &mut Vec<u32>, endian: Endian, chunks: &[[u8; 4]]) {
     }
 }
 
+/// The words of a record.
+pub(crate) fn words(record: &Record<'_>) -> Vec<u32> {
+    let (chunks, _) = record.raw().as_chunks::<4>();
+    let mut words = Vec::with_capacity(chunks.len());
+    put(&mut words, record.endian(), chunks);
+    words
+}
+
 /// The byte in front of a string.
-fn before(btf: &Btf<'_>, offset: u32) -> Option<u8> {
+pub(crate) fn before(btf: &Btf<'_>, offset: u32) -> Option<u8> {
     btf.str_tail(offset.checked_sub(1)?)?.first().copied()
 }
 

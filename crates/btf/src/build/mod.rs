@@ -31,6 +31,7 @@ mod sort;
 mod strings;
 
 pub use copy::Appended;
+pub(crate) use copy::{before, words};
 pub(crate) use strings::{Overlap, Pool};
 
 use crate::raw::kind::vlen;
