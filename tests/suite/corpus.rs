@@ -98,7 +98,10 @@ impl Stage {
         );
         let (a, b) = (ours.left, theirs.left);
         let (paths, others): (Vec<_>, Vec<_>) = (a.keys().collect(), b.keys().collect());
-        ensure!(paths == others, "pins: ours {paths:?}, bpftool's {others:?}");
+        ensure!(
+            paths == others,
+            "pins: ours {paths:?}, bpftool's {others:?}"
+        );
         ensure!(!paths.is_empty(), "nothing was pinned");
         for ((path, ours), theirs) in a.iter().zip(b.values()) {
             let mut lines = ours.lines().zip(theirs.lines()).enumerate();

@@ -65,11 +65,8 @@ impl Key {
         for chunk in chunks {
             hash = self.add_chunk(hash, *chunk);
         }
-        let mut last = [0; 16];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        self.end(self.add_chunk(hash, last))
+        let (one, other) = ends(rest);
+        self.end(self.add(hash, one, other))
     }
 
     #[inline]
@@ -77,6 +74,23 @@ impl Key {
         let both = u128::from_le_bytes(chunk);
         #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
         self.add(hash, both as u64, (both >> 64) as u64)
+    }
+}
+
+/// All of at most 16 bytes in two numbers, which may have some bytes twice. Of bytes of one length
+/// no two have the same.
+#[inline]
+fn ends(bytes: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        (first.into(), last.into())
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u16::from_le_bytes(*first), u16::from_le_bytes(*last));
+        (first.into(), last.into())
+    } else {
+        (bytes.first().copied().unwrap_or_default().into(), 0)
     }
 }
 

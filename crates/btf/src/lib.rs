@@ -13,9 +13,10 @@
 //! 8. [`value`]: bytes and their type give a tree of values;
 //! 9. [`build`]: writes BTF, empty or from what other blobs have;
 //! 10. [`dedup`]: each type once;
-//! 11. [`ext`]: `.BTF.ext`, what a compiler says about instructions;
-//! 12. [`core_reloc`]: what a program must change to run on another kernel;
-//! 13. [`min_btf`]: the few types of a kernel that some programs need for that.
+//! 11. [`distill`]: `.BTF.base`, what split BTF needs to be put on another base;
+//! 12. [`ext`]: `.BTF.ext`, what a compiler says about instructions;
+//! 13. [`core_reloc`]: what a program must change to run on another kernel;
+//! 14. [`min_btf`]: the few types of a kernel that some programs need for that.
 //!
 //! Bytes are not trusted. Parsing checks that each record is where the offsets say; anything
 //! else (names, references) is checked when it is followed. No input makes a function panic,
@@ -64,6 +65,7 @@ pub mod build;
 pub mod c_dump;
 pub mod core_reloc;
 pub mod dedup;
+pub mod distill;
 mod error;
 pub mod ext;
 mod hash;

@@ -11,6 +11,8 @@ mod btf_dump_c;
 mod btf_ext;
 #[path = "bodies/btf_parse.rs"]
 mod btf_parse;
+#[path = "bodies/btf_relocate.rs"]
+mod btf_relocate;
 #[path = "bodies/core_resolve.rs"]
 mod core_resolve;
 #[path = "bodies/dedup.rs"]
@@ -68,6 +70,20 @@ proptest! {
     #[test]
     fn dedup_when_blob_is_damaged(first in any::<u8>(), blob in damaged()) {
         dedup::run(&[&[first], &blob[..]].concat());
+    }
+
+    #[test]
+    fn relocate_when_blobs_are_damaged(
+        given in any::<bool>(),
+        base in damaged(),
+        split in damaged(),
+        other in damaged(),
+    ) {
+        let [a, b, ..] = base.len().to_le_bytes();
+        let split = if given { split } else { Vec::new() };
+        let [c, d, ..] = split.len().to_le_bytes();
+        btf_relocate::run(&[&[a, b, c, d], &base[..], &split, &other].concat());
+        btf_relocate::run(&[&[a, b, c, d], &base[..], &split].concat());
     }
 
     #[test]

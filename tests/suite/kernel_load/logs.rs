@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::LogLevel;
 use loader::kernel::{Cause, KernelError, ProgramError};
-use rbpftool_tests::ensure_eq;
+use rbpftool_tests::{ensure_eq, skip};
 
-use crate::support::{Bench, open, options};
+use crate::support::{Bench, older_than, open, options};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.one("log::is_kept_when_it_is_asked_for", kept);
@@ -32,10 +32,7 @@ fn kept(dir: &Path) -> Result<()> {
         .context("the program")?
         .log()
         .as_str();
-    ensure!(
-        log.contains("exit") && log.contains("processed "),
-        "{log}"
-    );
+    ensure!(log.contains("exit") && log.contains("processed "), "{log}");
     // One program may ask for its own.
     for program in object.programs_mut() {
         program.log_level = Some(4);
@@ -46,10 +43,7 @@ fn kept(dir: &Path) -> Result<()> {
         .context("the program")?
         .log()
         .as_str();
-    ensure!(
-        log.contains("processed ") && !log.contains("exit"),
-        "{log}"
-    );
+    ensure!(log.contains("processed ") && !log.contains("exit"), "{log}");
     Ok(())
 }
 
@@ -109,6 +103,9 @@ fn off(dir: &Path) -> Result<()> {
 }
 
 fn causes(dir: &Path) -> Result<()> {
+    if older_than((6, 1))? {
+        return Err(skip("the programs that lack something need Linux 6.1"));
+    }
     let (error, text) = refused("err_core", dir, LogLevel::OnFailure)?;
     let Some(Cause::CoreRelo { what, why }) = &error.cause else {
         anyhow::bail!("{text}");

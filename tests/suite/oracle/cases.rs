@@ -236,6 +236,10 @@ fn btfs(world: &World, private: &Private) -> Result<Vec<Case>> {
     let core = core.display();
     let least = private.dir().join("least.btf");
     let least = least.display();
+    let link = fixture("link");
+    let link = link.display();
+    let linked = private.dir().join("linked.o");
+    let linked = linked.display();
     let mut cases = vec![
         case(
             "btf show id",
@@ -281,6 +285,21 @@ fn btfs(world: &World, private: &Private) -> Result<Vec<Case>> {
                 format!("gen min_core_btf {core}.1.el.o {least} {core}.c"),
                 format!("gen min_core_btf {base}/none {least} {core}.el.o"),
                 format!("gen min_core_btf {core}.1.el.o {base}/none {core}.el.o"),
+            ],
+        ),
+        case(
+            "gen object",
+            [
+                format!("gen object {linked} {link}/funcs.1.el.o {link}/funcs.2.el.o"),
+                format!("btf dump file {linked}"),
+                format!("gen obj {linked} {link}/externs.2.eb.o {link}/externs.1.eb.o"),
+                format!("btf dump file {linked} format c"),
+                format!("gen object {linked} {linked}"),
+                format!("gen object {linked} {link}/fit.el.o {link}/err.duplicate.el.o"),
+                format!("gen object {linked} {link}/fit.el.o {link}/err.map.el.o"),
+                format!("gen object {linked} {link}/fit.el.o {link}/fit.eb.o"),
+                format!("gen object {linked} {link}/fit.el.o {link}/none.o"),
+                format!("gen object {linked}/none {link}/fit.el.o"),
             ],
         ),
         case(

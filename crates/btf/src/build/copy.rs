@@ -1,5 +1,7 @@
 //! Taking over what other blobs have.
 
+use crate::raw::strings;
+use crate::types::Record;
 use crate::{Btf, BtfError, Endian, Kind, TypeId};
 
 use super::encode::LayoutEntry;
@@ -36,15 +38,25 @@ impl<'b> Builder<'b> {
     /// # Errors
     /// A header with fields that are not known, and 4 GiB of strings.
     pub fn from_btf(btf: &'b Btf<'b>) -> Result<Self, BtfError> {
+        Self::taken(btf, btf.base())
+    }
+
+    /// The same on another base, with names and ids as they were.
+    pub(crate) fn taken(btf: &Btf<'_>, base: Option<&'b Btf<'b>>) -> Result<Self, BtfError> {
         if btf.has_unknown_header() {
             return Err(BtfError::UnknownHeader);
         }
-        if btf.strings_end() > u64::from(u32::MAX) {
+        let start = base.map_or(0, Btf::strings_end);
+        if start + btf.strings().len() as u64 > u64::from(u32::MAX) {
             return Err(BtfError::StringsFull);
         }
+        let ids = u64::from(base.map_or(1, Btf::len)) + btf.ids().len() as u64;
+        if ids >= u64::from(u32::MAX) {
+            return Err(BtfError::TypesFull);
+        }
         let endian = btf.endian();
-        let pool = Pool::with_bytes(btf.base(), btf.strings().to_vec());
-        let mut new = Self::with_pool(endian, btf.base(), pool);
+        let pool = Pool::with_bytes(base, btf.strings().to_vec());
+        let mut new = Self::with_pool(endian, base, pool);
         new.flags = btf.flags();
         new.long_header = btf.header_len() > crate::raw::header::OLD_LEN;
         let (layout, _) = btf.own_layout().as_chunks::<4>();
@@ -94,18 +106,13 @@ impl<'b> Builder<'b> {
         first: usize,
     ) -> Result<(), BtfError> {
         let mut names = Names::new(btf);
-        let mut rest = self.words.get_mut(word..).unwrap_or_default();
-        let mut starts = self.starts.iter().skip(first).peekable();
-        let mut id = btf.start_id();
-        while let Some(start) = starts.next() {
-            let len = match starts.peek() {
-                Some(end) => (**end - *start) as usize,
-                None => rest.len(),
-            };
-            let Some((record, tail)) = core::mem::take(&mut rest).split_at_mut_checked(len) else {
-                break;
-            };
-            rest = tail;
+        let mut start = word;
+        let starts = self.starts.get(first..).unwrap_or_default();
+        for (id, at) in (btf.start_id()..).zip(0..starts.len()) {
+            let end = starts.get(at + 1);
+            let end = end.map_or(self.words.len(), |end| *end as usize);
+            let record = self.words.get_mut(start..end).unwrap_or_default();
+            start = end;
             let kind = kind_of(record);
             let Some(shape) = shape(kind) else {
                 return Err(BtfError::UnknownReferences {
@@ -118,7 +125,6 @@ impl<'b> Builder<'b> {
                 *name = names.translate(&mut self.pool, *name)?;
                 Ok(())
             })?;
-            id += 1;
         }
         Ok(())
     }
@@ -138,15 +144,9 @@ impl<'b> Builder<'b> {
         map: &mut dyn FnMut(TypeId) -> TypeId,
     ) -> Result<TypeId, BtfError> {
         let source = from.record(id)?;
-        let (chunks, _) = source.raw().as_chunks::<4>();
-        let mut words = Vec::with_capacity(chunks.len());
-        put(&mut words, from.endian(), chunks);
+        let mut words = words(&source);
         let mut name = |offset: &mut u32| -> Result<(), BtfError> {
-            if *offset != 0 {
-                let name = from.str_at(*offset)?;
-                self.overlap.count(*offset, before(from, *offset), name)?;
-                *offset = self.pool.add(name)?;
-            }
+            *offset = self.copy_name(from, *offset)?;
             Ok(())
         };
         match shape(source.kind()) {
@@ -166,6 +166,33 @@ impl<'b> Builder<'b> {
         let new = self.open_raw();
         self.words.extend(words);
         Ok(new)
+    }
+
+    /// Adds a struct, union or enumeration of another blob, without what is in it; one with large
+    /// values becomes an ordinary one of that size.
+    ///
+    /// # Errors
+    /// `id` is no type of `from`; a name outside the strings.
+    pub(crate) fn copy_outline(&mut self, from: &Btf<'_>, id: TypeId) -> Result<TypeId, BtfError> {
+        let source = from.record(id)?;
+        let name = self.copy_name(from, source.name().offset())?;
+        let kind = match source.kind() {
+            Kind::Enum64 => Kind::Enum,
+            kind => kind,
+        };
+        let new = self.open_raw();
+        let info = u32::from(kind.raw()) << 24;
+        self.words.extend([name, info, source.size_or_type()]);
+        Ok(new)
+    }
+
+    fn copy_name(&mut self, from: &Btf<'_>, offset: u32) -> Result<u32, BtfError> {
+        if offset == 0 {
+            return Ok(0);
+        }
+        let name = from.str_at(offset)?;
+        self.overlap.count(offset, before(from, offset), name)?;
+        self.pool.add_name(name)
     }
 
     fn adopt_layout(&mut self, from: &Btf<'_>, kind: Kind) -> Result<(), BtfError> {
@@ -206,9 +233,16 @@ fn put(words: &mut Vec<u32>, endian: Endian, chunks: &[[u8; 4]]) {
     }
 }
 
+/// The words of a record.
+pub(crate) fn words(record: &Record<'_>) -> Vec<u32> {
+    let (chunks, _) = record.raw().as_chunks::<4>();
+    let mut words = Vec::with_capacity(chunks.len());
+    put(&mut words, record.endian(), chunks);
+    words
+}
+
 /// The byte in front of a string.
-#[inline]
-fn before(btf: &Btf<'_>, offset: u32) -> Option<u8> {
+pub(crate) fn before(btf: &Btf<'_>, offset: u32) -> Option<u8> {
     btf.str_tail(offset.checked_sub(1)?)?.first().copied()
 }
 
@@ -228,6 +262,8 @@ fn same_base(one: Option<&Btf<'_>>, other: Option<&Btf<'_>>) -> bool {
 struct Names<'o> {
     btf: &'o Btf<'o>,
     overlap: Overlap,
+    /// First offset of the own section.
+    start: u32,
     /// By offset in the own section; 0 where it is not known yet.
     known: Vec<u32>,
 }
@@ -237,6 +273,8 @@ impl<'o> Names<'o> {
         Self {
             btf,
             overlap: Overlap::new(btf.strings().len()),
+            // behind a base that leaves no offsets there is nothing
+            start: u32::try_from(btf.strings_start()).unwrap_or(u32::MAX),
             known: vec![0; btf.strings().len()],
         }
     }
@@ -246,20 +284,28 @@ impl<'o> Names<'o> {
         if offset == 0 {
             return Ok(0);
         }
-        let own = u64::from(offset)
-            .checked_sub(self.btf.strings_start())
-            .and_then(|own| self.known.get_mut(usize::try_from(own).ok()?));
-        match own {
-            // a string of the base, which is the same, or of no section
-            None => self.btf.str_at(offset).map(|_| offset),
-            Some(known) => {
-                if *known == 0 {
-                    let name = self.btf.str_at(offset)?;
-                    self.overlap.count(offset, before(self.btf, offset), name)?;
-                    *known = pool.add(name)?;
-                }
-                Ok(*known)
-            }
+        let own = offset.wrapping_sub(self.start) as usize;
+        match self.known.get(own) {
+            Some(known) if *known != 0 => Ok(*known),
+            _ => self.learn(pool, offset),
         }
+    }
+
+    /// The same for a string that is not known yet.
+    #[inline(never)]
+    fn learn(&mut self, pool: &mut Pool<'_>, offset: u32) -> Result<u32, BtfError> {
+        let own = offset.checked_sub(self.start).map(|own| own as usize);
+        let strings = self.btf.strings();
+        let (Some(own), Some(name)) = (own, own.and_then(|own| strings::at(strings, own))) else {
+            // a string of the base, which is the same, or none
+            return self.btf.str_at(offset).map(|_| offset);
+        };
+        let before = own.checked_sub(1).and_then(|at| strings.get(at));
+        self.overlap.count(offset, before.copied(), name)?;
+        let new = pool.add_name(name)?;
+        if let Some(known) = self.known.get_mut(own) {
+            *known = new;
+        }
+        Ok(new)
     }
 }

@@ -32,6 +32,7 @@ mod sort;
 mod strings;
 
 pub use copy::Appended;
+pub(crate) use copy::{before, words};
 pub use edit::RecordMut;
 pub(crate) use strings::{Overlap, Pool};
 
@@ -502,13 +503,12 @@ impl<'b> Builder<'b> {
 /// The words of the record with that number.
 #[inline]
 pub(crate) fn record<'w>(words: &'w [u32], starts: &[u32], index: usize) -> &'w [u32] {
-    let Some(start) = starts.get(index) else {
-        return &[];
+    let record = match starts.get(index..) {
+        Some([start, end, ..]) => words.get(*start as usize..*end as usize),
+        Some([start]) => words.get(*start as usize..),
+        _ => None,
     };
-    let end = starts
-        .get(index + 1)
-        .map_or(words.len(), |end| *end as usize);
-    words.get(*start as usize..end).unwrap_or_default()
+    record.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Which words of a record are names and which are ids.
 
+use core::convert::Infallible;
+
 use crate::Kind;
 use crate::raw::kind::{kind_bits, vlen};
 
@@ -96,6 +98,40 @@ pub(crate) fn len_of(record: &[u32]) -> u32 {
     vlen(record.get(1).copied().unwrap_or(0))
 }
 
+/// Calls with the word at `$at` of each of the elements of `$each` words in a slice. A loop for each
+/// pair that there is: divisions and bounds are known then.
+macro_rules! each_word {
+    ($words:expr, $each:expr, $at:expr, $chunks:ident, $f:expr) => {
+        match ($each, $at) {
+            (3, 0) => $words
+                .$chunks::<3>()
+                .0
+                .into_iter()
+                .map(|[w, ..]| w)
+                .try_for_each($f),
+            (3, 1) => $words
+                .$chunks::<3>()
+                .0
+                .into_iter()
+                .map(|[_, w, _]| w)
+                .try_for_each($f),
+            (2, 0) => $words
+                .$chunks::<2>()
+                .0
+                .into_iter()
+                .map(|[w, _]| w)
+                .try_for_each($f),
+            (2, 1) => $words
+                .$chunks::<2>()
+                .0
+                .into_iter()
+                .map(|[_, w]| w)
+                .try_for_each($f),
+            _ => Ok(()),
+        }
+    };
+}
+
 impl Shape {
     /// Calls `f` on each id in a record.
     #[inline]
@@ -107,9 +143,11 @@ impl Shape {
         }
         if let Some(at) = self.each_ref {
             let elements = record.get(self.head..).unwrap_or_default();
-            for id in elements.iter().skip(at).step_by(self.each) {
-                f(*id);
-            }
+            let Ok(()): Result<(), Infallible> =
+                each_word!(elements, self.each, at, as_chunks, |id| {
+                    f(*id);
+                    Ok(())
+                });
         }
     }
 
@@ -123,7 +161,11 @@ impl Shape {
         }
         if let Some(at) = self.each_ref {
             let elements = record.get_mut(self.head..).unwrap_or_default();
-            elements.iter_mut().skip(at).step_by(self.each).for_each(f);
+            let Ok(()): Result<(), Infallible> =
+                each_word!(elements, self.each, at, as_chunks_mut, |id| {
+                    f(id);
+                    Ok(())
+                });
         }
     }
 
@@ -135,9 +177,11 @@ impl Shape {
         }
         if let Some(at) = self.each_name {
             let elements = record.get(self.head..).unwrap_or_default();
-            for name in elements.iter().skip(at).step_by(self.each) {
-                f(*name);
-            }
+            let Ok(()): Result<(), Infallible> =
+                each_word!(elements, self.each, at, as_chunks, |n| {
+                    f(*n);
+                    Ok(())
+                });
         }
     }
 
@@ -151,13 +195,13 @@ impl Shape {
         if let Some(name) = record.first_mut() {
             f(name)?;
         }
-        if let Some(at) = self.each_name {
-            let elements = record.get_mut(self.head..).unwrap_or_default();
-            for name in elements.iter_mut().skip(at).step_by(self.each) {
-                f(name)?;
+        match self.each_name {
+            Some(at) => {
+                let elements = record.get_mut(self.head..).unwrap_or_default();
+                each_word!(elements, self.each, at, as_chunks_mut, f)
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -94,11 +94,16 @@ impl<'b> Pool<'b> {
 
     /// Offset of a string, which is added if it is not there yet.
     pub(crate) fn add(&mut self, name: &[u8]) -> Result<u32, BtfError> {
-        if name.is_empty() {
-            return Ok(0);
-        }
         if memchr::memchr(0, name).is_some() {
             return Err(BtfError::NameWithNul);
+        }
+        self.add_name(name)
+    }
+
+    /// The same for a string without NUL.
+    pub(crate) fn add_name(&mut self, name: &[u8]) -> Result<u32, BtfError> {
+        if name.is_empty() {
+            return Ok(0);
         }
         self.index();
         let new = u32::try_from(self.end()).map_err(|_error| BtfError::StringsFull)?;
@@ -108,7 +113,7 @@ impl<'b> Pool<'b> {
         let (base, start, bytes) = (self.base, self.start, &self.bytes);
         let hash = self.table.hash(name);
         let found = self.table.find_or_add(hash, new, |offset| {
-            tail(base, start, bytes, offset).is_some_and(|tail| strings::starts_as(tail, name))
+            tail(base, start, bytes, offset).is_some_and(|tail| strings::starts_as_name(tail, name))
         });
         if found == new {
             self.bytes.extend_from_slice(name);
@@ -142,12 +147,20 @@ impl<'b> Pool<'b> {
         }
         let hash = self.table.hash(name);
         Ok(self.table.find_or_add(hash, offset, |known| {
-            tail(base, start, bytes, known).is_some_and(|tail| strings::starts_as(tail, name))
+            tail(base, start, bytes, known).is_some_and(|tail| strings::starts_as_name(tail, name))
         }))
     }
 
     /// Puts the strings that are not in the table yet there, those of the base first.
+    #[inline]
     pub(crate) fn index(&mut self) {
+        if !self.base_indexed || self.indexed < self.bytes.len() {
+            self.index_new();
+        }
+    }
+
+    #[inline(never)]
+    fn index_new(&mut self) {
         if !self.base_indexed {
             self.base_indexed = true;
             let chain: Vec<_> = core::iter::successors(self.base, |btf| btf.base()).collect();
@@ -176,7 +189,7 @@ impl<'b> Pool<'b> {
                 let hash = self.table.hash(name);
                 self.table.find_or_add(hash, offset, |known| {
                     tail(base, start, bytes, known)
-                        .is_some_and(|tail| strings::starts_as(tail, name))
+                        .is_some_and(|tail| strings::starts_as_name(tail, name))
                 });
             }
             at += name.len() as u64 + 1;

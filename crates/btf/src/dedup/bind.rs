@@ -51,11 +51,10 @@ pub(super) fn bind(
     if !partition.groups.iter().any(|group| ambiguous(&group)) {
         return bound;
     }
-    let count = partition.ids.len();
+    let ids = partition.chosen.ids();
     let canonical = partition.first_of_class();
     let loose = loose(partition, &canonical);
     let record = |id: &u32| records.get(*id as usize);
-    let ids = &partition.ids;
     let mut same = Same {
         partition,
         classes,
@@ -76,11 +75,11 @@ pub(super) fn bind(
                 }
             })
             .collect(),
-        size: vec![1; count],
-        shows: (0..offset(count)).collect(),
+        size: vec![1; ids.len()],
+        shows: (0..offset(ids.len())).collect(),
         log: Vec::new(),
         stack: Vec::new(),
-        work: count.saturating_mul(WORK),
+        work: ids.len().saturating_mul(WORK),
     };
     // roots of the types that were found to be different, by what they say
     let mut versions: HashMap<u32, Vec<u32>> = HashMap::new();

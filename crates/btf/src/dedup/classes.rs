@@ -1,13 +1,16 @@
 //! Classes of types that say the same, and the names that do not stand for one class.
 
-use super::records::{Records, Role, offset};
+use super::records::{Records, Role, offset, role};
 use super::text::Hashes;
 use crate::build::shape::{kind_of, shape};
 use crate::hash::Key;
-use crate::{BtfError, TypeId};
+use crate::{BtfError, Kind, TypeId};
 
 /// No class, name or type.
 pub(super) const NONE: u32 = u32::MAX;
+
+/// Marks the class of a type that is the declaration of another, and does not stand for the class.
+pub(super) const DECLARED: u32 = 1 << 31;
 
 /// What the name of a struct, union or enumeration stands for.
 #[derive(Clone, Copy, Debug)]
@@ -62,15 +65,17 @@ impl Classes {
             forwards: Vec::new(),
         };
         for id in 0..count {
+            let record = records.get(id);
             let own = id >= records.first_own();
-            let kind = kind_of(records.get(id));
-            if own && shape(kind).is_none() {
+            let kind = kind_of(record);
+            if own && matches!(kind, Kind::Void | Kind::Unknown(_)) {
                 return Err(BtfError::UnknownReferences {
                     id: TypeId(offset(id)),
                     kind: kind.raw(),
                 });
             }
-            let (hash, role) = hashes.own(records, id)?;
+            let (role, _) = role(kind, record);
+            let hash = hashes.own(record, id, role)?;
             if own && role == Role::Forward {
                 this.forwards.push(offset(id));
             }
@@ -180,23 +185,19 @@ impl Classes {
     }
 
     /// Class of the definition that the declarations of a class stand for.
-    pub(super) fn definition_of(&self, class: u32) -> Option<u32> {
+    fn definition_of(&self, class: u32) -> Option<u32> {
         let name = self.names.get(self.name[class as usize] as usize)?;
         (name.is_clear() && name.definition != NONE).then_some(name.definition)
     }
 
-    /// Classes, and which declarations have the class of a definition, where names are clear.
-    pub(super) fn settled(&self) -> (Vec<u32>, Vec<bool>) {
-        let mut class = self.class.clone();
-        let mut stands_for = vec![false; class.len()];
-        for forward in &self.forwards {
-            let class = &mut class[*forward as usize];
-            if let Some(definition) = self.definition_of(*class) {
-                *class = definition;
-                stands_for[*forward as usize] = true;
-            }
-        }
-        (class, stands_for)
+    /// For each class itself; for one of declarations that of the definition, [`DECLARED`], where
+    /// the name is clear.
+    pub(super) fn settled(&self) -> Vec<u32> {
+        let settled = |class| match self.definition_of(class) {
+            Some(definition) if definition != class => definition | DECLARED,
+            _ => class,
+        };
+        (0..offset(self.first.len())).map(settled).collect()
     }
 }
 

@@ -9,6 +9,7 @@
 //! of types and strings stays, so that nothing changes where there is nothing to merge.
 
 mod bind;
+mod chosen;
 mod classes;
 mod partition;
 mod records;
@@ -41,7 +42,7 @@ impl Builder<'_> {
         let base = self.unify_names()?;
         let records = Records::new(base, &self.words, &self.starts);
         let canonical = canonical(&records, Key::random())?;
-        let deduped = self.keep(&canonical);
+        let deduped = self.keep(canonical);
         self.drop_strings();
         Ok(deduped)
     }
@@ -73,45 +74,44 @@ impl Builder<'_> {
     }
 
     /// Keeps the own types that stand for themselves, and renumbers.
-    fn keep(&mut self, canonical: &[u32]) -> Renumbered {
+    fn keep(&mut self, canonical: Vec<u32>) -> Renumbered {
         let first_own = self.start_id();
-        let own = canonical.get(first_own as usize..).unwrap_or_default();
-        // new ids by old ones
-        let mut ids = canonical.to_vec();
-        let mut next = first_own;
-        for (old, kept) in (first_own..).zip(own) {
-            if old == *kept {
-                ids[old as usize] = next;
-                next += 1;
-            }
+        let own = (first_own..).zip(canonical.get(first_own as usize..).unwrap_or_default());
+        let kept: Vec<u32> = own
+            .filter(|(old, stands)| old == *stands)
+            .map(|(old, _)| old)
+            .collect();
+        // new ids by old ones, of those kept first: what stands for a type may come after it
+        let mut ids = canonical;
+        for (new, old) in (first_own..).zip(&kept) {
+            ids[*old as usize] = new;
         }
-        for (old, kept) in (first_own..).zip(own) {
-            if old != *kept {
-                ids[old as usize] = ids[*kept as usize];
+        let mut from = first_own as usize;
+        for old in kept.iter().map(|old| *old as usize).chain([ids.len()]) {
+            for at in from..old {
+                ids[at] = ids[ids[at] as usize];
             }
+            from = old + 1;
         }
-        let count = self.starts.len();
+        let removed = self.starts.len() - kept.len();
         let mut end = 0;
-        let mut at = 0;
-        for (old, kept) in (first_own..).zip(own) {
+        for (at, old) in kept.iter().enumerate() {
             let index = (old - first_own) as usize;
             let start = self.starts[index] as usize;
             let next = self.starts.get(index + 1);
             let stop = next.map_or(self.words.len(), |next| *next as usize);
-            if old == *kept {
-                self.words.copy_within(start..stop, end);
-                self.starts[at] = offset(end);
-                let record = &mut self.words[end..end + stop - start];
-                if let Some(shape) = shape(kind_of(record)) {
-                    shape.refs_mut(record, |id| *id = ids[*id as usize]);
-                }
-                end += stop - start;
-                at += 1;
+            self.words.copy_within(start..stop, end);
+            self.starts[at] = offset(end);
+            let record = &mut self.words[end..end + stop - start];
+            if let Some(shape) = shape(kind_of(record)) {
+                shape.refs_mut(record, |id| *id = ids[*id as usize]);
             }
+            end += stop - start;
         }
         self.words.truncate(end);
-        self.starts.truncate(at);
-        Renumbered::new(first_own, ids.split_off(first_own as usize), count - at)
+        self.starts.truncate(kept.len());
+        ids.drain(..first_own as usize);
+        Renumbered::new(first_own, ids, removed)
     }
 
     /// Drops the own strings that no type has as a name; the others keep their order.
@@ -167,8 +167,9 @@ fn canonical(records: &Records<'_>, key: Key) -> Result<Vec<u32>, BtfError> {
     let classes = Classes::new(records, key)?;
     let found = match classes.open(records) {
         None => {
-            let (class, stands_for) = classes.settled();
-            first_of_class(&class, classes.first.len(), |id| stands_for[id])
+            let settled = classes.settled();
+            let class = |class: &u32| settled[*class as usize];
+            first_of_class(classes.class.iter().map(class).collect(), settled.len())
         }
         Some(open) => {
             let open = |class: u32| open[class as usize];
@@ -199,23 +200,23 @@ fn canonical(records: &Records<'_>, key: Key) -> Result<Vec<u32>, BtfError> {
 fn is_sound(records: &Records<'_>, canonical: &[u32]) -> bool {
     let mut all = canonical.iter().enumerate();
     all.all(|(id, other)| {
-        let (one, other) = (records.get(id), records.get(*other as usize));
-        if core::ptr::eq(one, other) {
+        if id == *other as usize {
             return true;
         }
-        let tag = |record: &[u32]| {
-            let (role, kind) = role(kind_of(record), record);
-            (role, kind, record.first().copied())
-        };
-        match (tag(one), tag(other)) {
-            ((Role::Forward, kind, name), (Role::Definition, kind2, name2)) => {
-                kind == kind2 && name == name2
-            }
-            _ => equal(one, other, |one, other| {
-                canonical[one as usize] == canonical[other as usize]
-            }),
-        }
+        let (one, other) = (records.get(id), records.get(*other as usize));
+        equal(one, other, |one, other| {
+            canonical[one as usize] == canonical[other as usize]
+        }) || declares(one, other)
     })
+}
+
+/// Whether the first record declares what the other defines.
+fn declares(one: &[u32], other: &[u32]) -> bool {
+    let (declaration, kind) = role(kind_of(one), one);
+    let (definition, of) = role(kind_of(other), other);
+    (declaration, definition) == (Role::Forward, Role::Definition)
+        && kind == of
+        && one.first() == other.first()
 }
 
 /// Gives equal names equal offsets; `known` has those found so far.

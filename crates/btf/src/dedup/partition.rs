@@ -11,7 +11,8 @@
 
 use std::collections::HashMap;
 
-use super::classes::{Classes, Items, Lists, NONE};
+use super::chosen::Chosen;
+use super::classes::{Classes, DECLARED, Items, Lists, NONE};
 use super::records::{Records, Role, equal, offset, role};
 use crate::build::shape::{kind_of, shape};
 use crate::hash::Key;
@@ -41,12 +42,12 @@ struct Members {
 /// Marks a class of types that are not looked at, in the place of a type.
 pub(super) const FIXED: u32 = 1 << 31;
 
-/// The types that may be split; all numbers but those in `ids` are positions there.
+/// The types that may be split; all numbers here are positions among them.
 #[derive(Debug)]
 pub(super) struct Partition {
     key: Key,
-    /// Ids of the types, ascending.
-    pub(super) ids: Vec<u32>,
+    /// Ids of the types.
+    pub(super) chosen: Chosen,
     /// What each type refers to: positions, and classes that are [`FIXED`].
     pub(super) kids: Lists,
     /// Class of each type; a declaration has that of its definition as long as it can.
@@ -80,34 +81,29 @@ impl Partition {
         bound: &HashMap<u32, u32>,
         key: Key,
     ) -> Self {
-        let (settled, _) = classes.settled();
-        let mut position = vec![NONE; settled.len()];
-        let mut ids = Vec::new();
-        for (id, class) in classes.class.iter().enumerate() {
-            if open(*class) {
-                position[id] = offset(ids.len());
-                ids.push(offset(id));
-            }
-        }
+        let settled = classes.settled();
+        let settled = |id: u32| settled[classes.class[id as usize] as usize] & !DECLARED;
+        let chosen = Chosen::new(classes.class.len(), |id| open(classes.class[id]));
         let mut kids = Lists::default();
         kids.starts.push(0);
-        for id in &ids {
+        for id in chosen.ids() {
             let record = records.get(*id as usize);
             if let Some(shape) = shape(kind_of(record)) {
                 shape.refs(record, |kid| {
-                    kids.items.push(match position[kid as usize] {
-                        NONE => FIXED | settled[kid as usize],
-                        position => position,
-                    });
+                    let position = chosen.position(kid);
+                    kids.items
+                        .push(position.unwrap_or_else(|| FIXED | settled(kid)));
                 });
             }
             kids.starts.push(offset(kids.items.len()));
         }
-        let count = ids.len();
+        let class = |id: &u32| classes.class[*id as usize];
+        let class: Vec<u32> = chosen.ids().iter().map(class).collect();
+        let count = class.len();
         let mut this = Self {
             key,
-            class: ids.iter().map(|id| classes.class[*id as usize]).collect(),
-            ids,
+            class,
+            chosen,
             kids,
             stands_for: vec![false; count],
             order: Vec::new(),
@@ -120,24 +116,15 @@ impl Partition {
             is_definition: vec![false; count],
             hashed: Vec::new(),
         };
-        let bound: HashMap<u32, u32> = bound
-            .iter()
-            .map(|(one, other)| (position[*one as usize], position[*other as usize]))
-            .collect();
-        this.find_groups(records, classes, &position, &bound);
+        this.find_groups(records, classes, bound);
         this.collect_members(classes.first.len());
         this.find_parents();
         this.enqueue_all();
         this
     }
 
-    fn find_groups(
-        &mut self,
-        records: &Records<'_>,
-        classes: &Classes,
-        position: &[u32],
-        bound: &HashMap<u32, u32>,
-    ) {
+    fn find_groups(&mut self, records: &Records<'_>, classes: &Classes, bound: &HashMap<u32, u32>) {
+        let chosen = core::mem::take(&mut self.chosen);
         let tag = |id: u32| {
             let record = records.get(id as usize);
             let (role, kind) = role(kind_of(record), record);
@@ -154,14 +141,14 @@ impl Partition {
             groups.len() - 1
         };
         for forward in &classes.forwards {
-            let at = position[*forward as usize];
-            if at == NONE {
+            let Some(at) = chosen.position(*forward) else {
                 continue;
-            }
-            let group = if let Some(definition) = bound.get(&at) {
-                *by_definition.entry(*definition).or_insert_with(|| {
+            };
+            let definition = bound.get(forward).and_then(|id| chosen.position(*id));
+            let group = if let Some(definition) = definition {
+                *by_definition.entry(definition).or_insert_with(|| {
                     let group = new_group(&mut self.groups);
-                    self.groups[group].definitions.push(*definition);
+                    self.groups[group].definitions.push(definition);
                     group
                 })
             } else {
@@ -172,7 +159,7 @@ impl Partition {
             self.groups[group].forwards.push(at);
         }
         let named = |id: u32| classes.name[classes.class[id as usize] as usize] != NONE;
-        for (at, id) in (0..).zip(&self.ids) {
+        for (at, id) in (0..).zip(chosen.ids()) {
             if by_tag.is_empty() || !named(*id) {
                 continue;
             }
@@ -186,6 +173,7 @@ impl Partition {
                 }
             }
         }
+        self.chosen = chosen;
         for (at, group) in self.groups.iter_mut().enumerate() {
             let mut all = group.definitions.iter();
             // the base's declaration stays, and own ones that nothing tells apart go with it
@@ -460,7 +448,7 @@ impl Partition {
             }
             let members = &self.order[first as usize..end as usize];
             let one = self.order[first as usize];
-            let record = |at: u32| records.get(self.ids[at as usize] as usize);
+            let record = |at: u32| records.get(self.chosen.ids()[at as usize] as usize);
             let kids = |at: u32| self.kids.of(at).iter().map(|kid| self.class_of(*kid));
             let same = |at: u32| {
                 at == one || equal(record(one), record(at), |_, _| true) && kids(one).eq(kids(at))
@@ -488,35 +476,43 @@ impl Partition {
     /// For each type the one that stands for it: the first of its class that is no declaration
     /// of it.
     pub(super) fn first_of_class(&self) -> Vec<u32> {
-        first_of_class(&self.class, self.members.len(), |at| self.stands_for[at])
+        let all = 0..self.class.len();
+        first_of_class(all.map(|at| self.marked(at)).collect(), self.members.len())
     }
 
     /// The same for all types, by id.
     pub(super) fn canonical(&self, classes: &Classes) -> Vec<u32> {
-        let (mut class, mut stands_for) = classes.settled();
-        let of_others = offset(classes.first.len());
-        for (at, id) in self.ids.iter().enumerate() {
+        let settled = classes.settled();
+        let of_others = offset(settled.len());
+        let class = |class: &u32| settled[*class as usize];
+        let mut class: Vec<u32> = classes.class.iter().map(class).collect();
+        for (at, id) in self.chosen.ids().iter().enumerate() {
             // apart from the classes of the others
-            class[*id as usize] = of_others + self.class[at];
-            stands_for[*id as usize] = self.stands_for[at];
+            class[*id as usize] = of_others + self.marked(at);
         }
-        let count = classes.first.len() + self.members.len();
-        first_of_class(&class, count, |id| stands_for[id])
+        first_of_class(class, settled.len() + self.members.len())
+    }
+
+    /// Class of a type, marked if the type is a declaration.
+    fn marked(&self, at: usize) -> u32 {
+        let mark = if self.stands_for[at] { DECLARED } else { 0 };
+        self.class[at] | mark
     }
 }
 
-/// The first type of each type's class; types for which `skip` holds are not taken.
-pub(super) fn first_of_class(
-    class: &[u32],
-    count: usize,
-    skip: impl Fn(usize) -> bool,
-) -> Vec<u32> {
+/// The first type of each type's class that is not [`DECLARED`], in the place of the class.
+pub(super) fn first_of_class(mut class: Vec<u32>, count: usize) -> Vec<u32> {
     let mut first = vec![NONE; count];
     for (id, class) in class.iter().enumerate() {
-        let first = &mut first[*class as usize];
-        if *first == NONE && !skip(id) {
+        // that of a declaration has no place
+        if let Some(first) = first.get_mut(*class as usize)
+            && *first == NONE
+        {
             *first = offset(id);
         }
     }
-    class.iter().map(|class| first[*class as usize]).collect()
+    for class in &mut class {
+        *class = first[(*class & !DECLARED) as usize];
+    }
+    class
 }

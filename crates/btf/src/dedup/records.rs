@@ -1,6 +1,6 @@
 //! The records of a blob under construction and of its bases, by id.
 
-use crate::build::shape::{kind_of, len_of, shape};
+use crate::build::shape::{kind_of, len_of};
 use crate::build::{Builder, record};
 use crate::{Btf, Kind};
 
@@ -8,6 +8,7 @@ use crate::{Btf, Kind};
 #[derive(Debug)]
 pub(super) struct Records<'w> {
     base: Builder<'static>,
+    first_own: usize,
     words: &'w [u32],
     starts: &'w [u32],
 }
@@ -15,6 +16,7 @@ pub(super) struct Records<'w> {
 impl<'w> Records<'w> {
     pub(super) const fn new(base: Builder<'static>, words: &'w [u32], starts: &'w [u32]) -> Self {
         Self {
+            first_own: base.len() + 1,
             base,
             words,
             starts,
@@ -22,8 +24,8 @@ impl<'w> Records<'w> {
     }
 
     /// First own id.
-    pub(super) fn first_own(&self) -> usize {
-        self.base.len() + 1
+    pub(super) const fn first_own(&self) -> usize {
+        self.first_own
     }
 
     /// One past the last id.
@@ -31,13 +33,17 @@ impl<'w> Records<'w> {
         self.first_own() + self.starts.len()
     }
 
+    fn of_base(&self, id: usize) -> &[u32] {
+        id.checked_sub(1)
+            .map_or(&[], |index| self.base.record(index))
+    }
+
     /// The record of an id; empty for `void`.
     #[inline]
     pub(super) fn get(&self, id: usize) -> &[u32] {
-        match id.checked_sub(self.first_own()) {
+        match id.checked_sub(self.first_own) {
             Some(own) => record(self.words, self.starts, own),
-            None if id == 0 => &[],
-            None => self.base.record(id - 1),
+            None => self.of_base(id),
         }
     }
 }
@@ -92,42 +98,45 @@ pub(super) fn role(kind: Kind, record: &[u32]) -> (Role, Kind) {
 /// Whether two records say the same, where `same` compares their ids.
 #[inline]
 pub(super) fn equal(one: &[u32], other: &[u32], same: impl Fn(u32, u32) -> bool) -> bool {
-    let kind = kind_of(one);
-    let Some(shape) = shape(kind) else {
+    let (Some(([name, info, word], rest)), Some(([name2, info2, word2], rest2))) =
+        (one.split_first_chunk(), other.split_first_chunk())
+    else {
         return false;
     };
-    // Each is itself: two variables of one name and type are two places.
-    if one.len() != other.len() || matches!(kind, Kind::Var | Kind::Datasec) {
+    if (name, info, rest.len()) != (name2, info2, rest2.len()) {
         return false;
     }
-    let head = shape.head.min(one.len());
-    let (one, one_elements) = one.split_at(head);
-    let (other, other_elements) = other.split_at(head);
-    let mut head = one.iter().zip(other).enumerate();
-    if !head.all(|(at, (one, other))| {
-        if shape.refs.contains(&at) {
-            same(*one, *other)
-        } else {
-            one == other
-        }
-    }) {
-        return false;
-    }
-    match (shape.each, shape.each_ref) {
-        (3, Some(1)) => {
-            let (one, other) = (one_elements.as_chunks().0, other_elements.as_chunks().0);
-            one.iter()
-                .zip(other)
-                .all(|([name, id, place], [name2, id2, place2])| {
-                    name == name2 && place == place2 && same(*id, *id2)
+    match kind_of(one) {
+        Kind::Ptr
+        | Kind::Typedef
+        | Kind::Volatile
+        | Kind::Const
+        | Kind::Restrict
+        | Kind::Func
+        | Kind::TypeTag
+        | Kind::DeclTag => same(*word, *word2) && rest == rest2,
+        Kind::Struct | Kind::Union => {
+            let mut members = rest.as_chunks().0.iter().zip(rest2.as_chunks().0);
+            word == word2
+                && members.all(|([name, id, place], [name2, id2, place2])| {
+                    (name, place) == (name2, place2) && same(*id, *id2)
                 })
         }
-        (2, Some(1)) => {
-            let (one, other) = (one_elements.as_chunks().0, other_elements.as_chunks().0);
-            one.iter()
-                .zip(other)
-                .all(|([name, id], [name2, id2])| name == name2 && same(*id, *id2))
+        Kind::FuncProto => {
+            let mut params = rest.as_chunks().0.iter().zip(rest2.as_chunks().0);
+            same(*word, *word2)
+                && params.all(|([name, id], [name2, id2])| name == name2 && same(*id, *id2))
         }
-        _ => one_elements == other_elements,
+        Kind::Array => match (rest, rest2) {
+            ([element, index, len], [element2, index2, len2]) => {
+                (word, len) == (word2, len2) && same(*element, *element2) && same(*index, *index2)
+            }
+            _ => false,
+        },
+        Kind::Int | Kind::Float | Kind::Fwd | Kind::Enum | Kind::Enum64 => {
+            word == word2 && rest == rest2
+        }
+        // Each is itself: two variables of one name and type are two places.
+        Kind::Var | Kind::Datasec | Kind::Void | Kind::Unknown(_) => false,
     }
 }

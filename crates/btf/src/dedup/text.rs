@@ -56,6 +56,14 @@ impl Hashes {
         }
     }
 
+    /// Hash of the name of a type that was not seen yet.
+    #[inline(never)]
+    fn named(&mut self, records: &Records<'_>, id: u32) -> Option<u64> {
+        let name = Self::name(self.key, records.get(id as usize))?;
+        self.seen[id as usize] = name;
+        Some(name)
+    }
+
     /// Hashes a type after all that it refers to; `false` for a cycle without a name.
     fn visit(
         &mut self,
@@ -79,19 +87,18 @@ impl Hashes {
                 continue;
             }
             let (mut ready, mut outside) = (true, None);
-            let (key, all) = (self.key, &mut self.seen);
-            let hash = hash(key, record, at, |kid| {
-                let Some(seen) = all.get_mut(kid as usize) else {
-                    outside.get_or_insert(kid);
-                    return OPEN;
-                };
-                if *seen == OPEN
-                    && let Some(name) = Self::name(key, records.get(kid as usize))
-                {
-                    *seen = name;
+            let hash = hash(self.key, record, at, |kid| {
+                match self.seen.get(kid as usize) {
+                    Some(seen) if !matches!(*seen, OPEN | BUSY) => return *seen,
+                    Some(_) => {
+                        if let Some(name) = self.named(records, kid) {
+                            return name;
+                        }
+                        ready = false;
+                    }
+                    None => _ = outside.get_or_insert(kid),
                 }
-                ready &= !matches!(*seen, OPEN | BUSY);
-                *seen
+                OPEN
             });
             if let Some(id) = outside {
                 let end = offset(self.seen.len());
@@ -146,19 +153,16 @@ impl Hashes {
         self.seen[id]
     }
 
-    /// Hash of what a type says itself, and its role.
+    /// Hash of what a type says itself, which has that role.
     ///
     /// # Errors
     /// References to no type.
     #[inline]
-    pub(super) fn own(&self, records: &Records<'_>, id: usize) -> Result<(u64, Role), BtfError> {
-        let record = records.get(id);
-        let kind = kind_of(record);
-        let (role, _) = role(kind, record);
-        let hash = match role {
-            Role::Plain => self.seen[id],
+    pub(super) fn own(&self, record: &[u32], id: usize, role: Role) -> Result<u64, BtfError> {
+        match role {
+            Role::Plain => Ok(self.seen[id]),
             // not that of the name
-            Role::Forward => self.key.end(!self.seen[id]),
+            Role::Forward => Ok(self.key.end(!self.seen[id])),
             Role::Definition => {
                 let mut outside = None;
                 let hash = hash(self.key, record, offset(id), |kid| {
@@ -168,14 +172,15 @@ impl Hashes {
                         OPEN
                     })
                 });
-                if let Some(id) = outside {
-                    let end = offset(self.seen.len());
-                    return Err(BtfError::NoSuchType { id, end });
+                match outside {
+                    None => Ok(hash),
+                    Some(id) => Err(BtfError::NoSuchType {
+                        id,
+                        end: offset(self.seen.len()),
+                    }),
                 }
-                hash
             }
-        };
-        Ok((hash, role))
+        }
     }
 }
 

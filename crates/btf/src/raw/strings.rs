@@ -6,16 +6,37 @@ use std::borrow::Cow;
 #[inline]
 pub(crate) fn at(section: &[u8], off: usize) -> Option<&[u8]> {
     let tail = section.get(off..)?;
-    tail.get(..memchr::memchr(0, tail)?)
+    tail.get(..nul_in(tail)?)
+}
+
+/// The first NUL. Most names are short: a search that needs no call finds their end.
+#[inline]
+fn nul_in(tail: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (words, _) = tail.as_chunks();
+    for (at, word) in words.iter().take(3).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // the lowest bit set is the top one of the first NUL
+        let nul = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if nul != 0 {
+            return Some(at * 8 + nul.trailing_zeros() as usize / 8);
+        }
+    }
+    memchr::memchr(0, tail)
 }
 
 /// Whether `name` stands at the start of `tail`, as a whole: NUL or the end comes after it.
 /// A `name` with NUL in it stands nowhere.
 #[inline]
 pub(crate) fn starts_as(tail: &[u8], name: &[u8]) -> bool {
+    starts_as_name(tail, name) && !name.contains(&0)
+}
+
+/// The same for a `name` without NUL.
+#[inline]
+pub(crate) fn starts_as_name(tail: &[u8], name: &[u8]) -> bool {
     tail.strip_prefix(name)
         .is_some_and(|rest| matches!(rest.first(), None | Some(0)))
-        && !name.contains(&0)
 }
 
 /// Up to NUL, the end or `limit` bytes, whichever comes first.

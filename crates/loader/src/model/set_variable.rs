@@ -437,6 +437,10 @@ impl Walk<'_> {
         ty: &str,
     ) -> Result<Encoded, EditError> {
         let Number { negative, size } = number;
+        if width > 128 {
+            let why = format!("numbers of {width} bits cannot be set");
+            return Err(self.wrong(self.path.len(), why));
+        }
         let all = u128::MAX
             .checked_shr(128u32.saturating_sub(width))
             .unwrap_or(0);

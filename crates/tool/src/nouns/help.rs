@@ -8,8 +8,8 @@ use crate::words::Words;
 pub const TOP: &str = "\
 Usage: rbpftool [OPTIONS] OBJECT { COMMAND | help }
        rbpftool batch file FILE
-       rbpftool plan OBJ [btf FILE] [type TYPE] [only NAME] [set VAR=VALUE] \
-                         [target TARGET] [kconfig FILE]
+       rbpftool plan OBJ [btf FILE] [type TYPE] [only NAME] [set VAR=VALUE] \\
+                           [target TARGET] [kconfig FILE]
        rbpftool version
 
        OBJECT := { prog | map | link | btf | gen | struct_ops }

@@ -34,7 +34,7 @@ const EXT_SECTION: &str = ".BTF.ext";
 
 /// bpftool's exit statuses: -ENODATA for no types in an ELF file, -EOPNOTSUPP.
 const ENODATA_STATUS: u8 = 195;
-pub(super) const EOPNOTSUPP_STATUS: u8 = 161;
+pub(in crate::nouns) const EOPNOTSUPP_STATUS: u8 = 161;
 
 /// No blob is longer: its header counts in 32 bits.
 const LENGTH_MAX: u64 = u32::MAX as u64;

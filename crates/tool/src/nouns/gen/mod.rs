@@ -1,6 +1,7 @@
 //! `gen`: files made of BPF objects.
 
 mod min_core_btf;
+mod object;
 
 use crate::command::{Command, Noun};
 
@@ -8,14 +9,15 @@ use crate::command::{Command, Noun};
 pub static NOUN: Noun = Noun {
     name: "gen",
     commands: &[
-        Command::missing("object"),
+        Command::new("object", object::run),
         Command::missing("skeleton"),
         Command::missing("subskeleton"),
         Command::new("min_core_btf", min_core_btf::run),
         Command::new("help", crate::nouns::help::of_noun),
     ],
     usage: "\
-Usage: rbpftool gen min_core_btf INPUT OUTPUT OBJECT [OBJECT...]
+Usage: rbpftool gen object OUTPUT_FILE INPUT_FILE [INPUT_FILE...]
+       rbpftool gen min_core_btf INPUT OUTPUT OBJECT [OBJECT...]
        rbpftool gen help
 
        OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} }

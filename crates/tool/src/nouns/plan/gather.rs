@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 
+use bpfsys::ProgType;
 use bpfsys::insn::disasm::{References, disasm_one};
-use btf::Endian;
-use loader::model::{MapIdx, Pinning, ProgIdx, SlotValue};
+use btf::{Btf, Endian};
+use loader::model::{LineInfo, MapIdx, Pinning, ProgIdx, SlotValue};
 use loader::relocate::{
     AttachPlan, LoadPlan, MapAction, MapPlan, MapSpec, ModuleIdx, OperandKind, Poison, ProgPlan,
-    StructOpsPlan,
+    SourceLine, StructOpsPlan,
 };
 
 use super::view::{
@@ -16,13 +17,18 @@ use super::view::{
     MemberView, ModuleView, PlanView, ProgramView, SlotView, SpecView, StructOpsView, TargetView,
 };
 use crate::nouns::NameOrNumber;
+use crate::nouns::prog::view::SourceView;
 use crate::render::escape::Text;
 use crate::render::json::HexBytes;
 
 /// Everything that is said about a plan.
 #[must_use]
 pub fn view(plan: &LoadPlan) -> PlanView {
-    let names = Names { plan };
+    let btf = plan.btf.as_ref();
+    let names = Names {
+        plan,
+        btf: btf.and_then(|btf| Btf::parse(btf.data.as_slice()).ok()),
+    };
     PlanView {
         object: text(&plan.object),
         endian: match plan.endian {
@@ -88,6 +94,8 @@ fn spec(spec: &MapSpec) -> SpecView {
 /// Names for the indices of a plan.
 struct Names<'p> {
     plan: &'p LoadPlan,
+    /// The types that the plan loads, for the texts of source lines.
+    btf: Option<Btf<'p>>,
 }
 
 impl Names<'_> {
@@ -151,7 +159,7 @@ impl Names<'_> {
             struct_ops: map.struct_ops.as_ref().map(|ops| self.struct_ops(ops)),
             arena_data: map.arena_data.as_ref().map(|(offset, data)| ArenaView {
                 offset: *offset,
-                bytes: data.len(),
+                value: HexBytes(data.clone()),
             }),
             exclusive: map.exclusive.map(|prog| self.prog(prog)),
         }
@@ -181,7 +189,13 @@ impl Names<'_> {
             named: prog.named,
             section: text(&prog.section),
             r#type: NameOrNumber::new(prog.prog_type.name(), prog.prog_type.0),
-            attach_type: attach_type.map(|at| NameOrNumber::new(at.name(), at.0)),
+            attach_type: attach_type
+                .filter(|at| at.0 != 0 || prog.prog_type == ProgType::CGROUP_SKB)
+                .filter(|_| prog.prog_type != ProgType::STRUCT_OPS)
+                .map(|at| NameOrNumber::new(at.name(), at.0)),
+            member: attach_type
+                .filter(|_| prog.prog_type == ProgType::STRUCT_OPS)
+                .map(|at| at.0),
             flags: prog.flags.bits(),
             ifindex: some(prog.ifindex),
             target: self.target(&prog.attach),
@@ -230,6 +244,21 @@ impl Names<'_> {
         })
     }
 
+    /// The last of the lines that begin at this instruction or before, which are used up.
+    fn source(&self, lines: &mut &[LineInfo], index: usize) -> Option<SourceView> {
+        let at = u32::try_from(index).ok()?;
+        let end = lines.iter().take_while(|line| line.insn <= at).count();
+        let (begun, rest) = lines.split_at(end);
+        *lines = rest;
+        let line = SourceLine::of(self.btf.as_ref()?, begun, at)?;
+        Some(SourceView {
+            src: text(&line.text),
+            file: Some(text(&line.file)),
+            line_num: Some(line.line),
+            line_col: Some(line.column),
+        })
+    }
+
     fn insns(&self, prog: &ProgPlan) -> Vec<InsnView> {
         let slot = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
         let operands: HashMap<_, _> = prog
@@ -242,6 +271,12 @@ impl Names<'_> {
             .iter()
             .map(|note| (slot(note.insn), note))
             .collect();
+        let externs: HashMap<_, _> = prog
+            .externs
+            .iter()
+            .map(|note| (slot(note.insn), text(&note.name)))
+            .collect();
+        let mut lines = prog.line_info.as_slice();
         let poisoned: HashMap<_, _> = prog
             .poisoned
             .iter()
@@ -265,8 +300,10 @@ impl Names<'_> {
                 None => {}
             }
             views.push(InsnView {
+                source: self.source(&mut lines, index),
                 index,
                 disasm: line.to_string(),
+                r#extern: externs.get(&index).cloned(),
                 map,
                 jump_table,
                 module,

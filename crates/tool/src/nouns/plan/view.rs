@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::nouns::NameOrNumber;
+use crate::nouns::prog::view::SourceView;
 use crate::render::escape::Text;
 use crate::render::json::HexBytes;
 
@@ -167,8 +168,8 @@ pub struct MemberView {
 pub struct ArenaView {
     /// Where in the arena it begins.
     pub offset: u64,
-    /// How much it is.
-    pub bytes: usize,
+    /// The data.
+    pub value: HexBytes<Vec<u8>>,
 }
 
 /// A program.
@@ -185,6 +186,9 @@ pub struct ProgramView {
     /// The hook it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attach_type: Option<NameOrNumber>,
+    /// The member of a struct of the kernel that it implements.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<u32>,
     /// Flags.
     pub flags: u32,
     /// The interface it is bound or offloaded to.
@@ -252,10 +256,16 @@ pub struct JumpTableView {
 /// An instruction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InsnView {
+    /// The source line that begins here.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceView>,
     /// Its slot.
     pub index: usize,
     /// Its text.
     pub disasm: String,
+    /// What it refers to in the kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#extern: Option<Text>,
     /// The map whose descriptor it gets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub map: Option<Text>,

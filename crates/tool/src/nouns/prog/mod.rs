@@ -34,6 +34,12 @@ pub static NOUN: Noun = Noun {
 Usage: rbpftool prog { show | list } [PROG]
        rbpftool prog dump xlated PROG [{ file FILE | [opcodes] [linum] }]
        rbpftool prog pin   PROG FILE
+       rbpftool prog { load | loadall } OBJ PATH \\
+                         [type TYPE] [{ offload_dev | xdpmeta_dev } NAME] \\
+                         [map { idx IDX | name NAME } MAP] [pinmaps MAP_DIR] \\
+                         [autoattach] [kernel_btf BTF_FILE] [kconfig FILE] \\
+                         [only NAME[,NAME...]] [set VAR=VALUE] [target TARGET] \\
+                         [log { LEVEL | FILE }]
        rbpftool prog attach PROG ATTACH_TYPE [MAP]
        rbpftool prog detach PROG ATTACH_TYPE [MAP]
        rbpftool prog run PROG \\
@@ -47,7 +53,12 @@ Usage: rbpftool prog { show | list } [PROG]
        PROG := { id PROG_ID | tag PROG_TAG | name PROG_NAME | pinned FILE }
        ATTACH_TYPE := { sk_msg_verdict | sk_skb_verdict | sk_skb_stream_verdict |
                         sk_skb_stream_parser | flow_dissector }
-       OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} }
+       TYPE := { a name of a section: socket | tc | xdp | kprobe | tracepoint | raw_tp |
+                 cgroup/connect4 | fentry | freplace | lsm | struct_ops | syscall | ... }
+       TARGET := { FUNC | func FUNC | prog PROG [func FUNC] }
+       OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} |
+                    {-m|--mapcompat} | {-L|--use-loader} |
+                    {-S|--sign} {-k KEY} {-i CERTIFICATE} }
 ",
 };
 

@@ -52,18 +52,25 @@ impl Selection {
     }
 }
 
+impl StructOpsMap {
+    /// The map behind a descriptor.
+    pub fn new(fd: MapFd) -> Result<Self> {
+        let info = gather::info(&fd)?;
+        Ok(Self { fd, info })
+    }
+}
+
 fn by_id(id: u32, flags: MapFlags) -> Result<StructOpsMap> {
     let fail = |error| Failure::because(format_args!("can't get map by id ({id})"), error);
     let id = MapId::new(id).ok_or_else(|| Failure::new("no map has id 0"))?;
-    let fd = MapFd::by_id(id, flags).map_err(fail)?;
-    let info = gather::info(&fd)?;
-    if info.type_() != MapType::STRUCT_OPS {
+    let map = StructOpsMap::new(MapFd::by_id(id, flags).map_err(fail)?)?;
+    if map.info.type_() != MapType::STRUCT_OPS {
         return Err(Failure::new(format_args!(
             "{} id {id} is not a struct_ops map",
-            Escaped(info.name())
+            Escaped(map.info.name())
         )));
     }
-    Ok(StructOpsMap { fd, info })
+    Ok(map)
 }
 
 fn search(flags: MapFlags, fits: impl Fn(&MapInfo) -> bool) -> Result<Vec<StructOpsMap>> {

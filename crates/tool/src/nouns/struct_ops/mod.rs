@@ -3,6 +3,7 @@
 pub mod act;
 pub mod dump;
 pub mod gather;
+mod register;
 mod text;
 pub mod view;
 
@@ -20,7 +21,7 @@ pub static NOUN: Noun = Noun {
     commands: &[
         Command::new("show", show),
         Command::new("list", show),
-        Command::missing("register"),
+        Command::new("register", register::run),
         Command::new("unregister", act::unregister),
         Command::new("dump", dump::run),
         Command::new("help", crate::nouns::help::of_noun),
@@ -28,6 +29,7 @@ pub static NOUN: Noun = Noun {
     usage: "\
 Usage: rbpftool struct_ops { show | list } [STRUCT_OPS_MAP]
        rbpftool struct_ops dump [STRUCT_OPS_MAP]
+       rbpftool struct_ops register OBJ [LINK_DIR]
        rbpftool struct_ops unregister STRUCT_OPS_MAP
        rbpftool struct_ops help
 

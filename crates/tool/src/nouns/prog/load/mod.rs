@@ -11,6 +11,7 @@ mod log;
 mod pin;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bpfsys::VerifierLog;
 use loader::kernel::{KernelError, LoadOptions, Loaded, TokenSource};
@@ -19,9 +20,10 @@ use loader::relocate::{LoadPlan, PlanError, PlanOptions};
 use loader::target::Running;
 
 use self::args::{Edits, LoadArgs, Log};
-use self::pin::NewPins;
+pub(crate) use self::pin::NewPins;
 use crate::command::Context;
 use crate::failure::{Failure, Result};
+use crate::nouns::btf::source;
 use crate::pins;
 use crate::render::escape::Escaped;
 use crate::words::Words;
@@ -89,18 +91,16 @@ pub fn load(
     let token = TokenSource::Environment.open();
     let token = token.map_err(|error| failed("cannot use a token", error, false))?;
     let mut kernel = Running::new();
-    if let Some(path) = edits.kernel_btf {
-        kernel = kernel.with_btf(path);
-    }
     let mut options = LoadOptions::new().log(log::level(log, context.options.debug));
     if let Some(token) = token {
-        kernel = kernel.with_token(std::sync::Arc::clone(&token));
+        kernel = kernel.with_token(Arc::clone(&token));
         options = options.token(TokenSource::Fd(token));
     }
+    let core_btf = edits.kernel_btf.map(|path| source::read(path, None));
     let plan_options = PlanOptions {
         kconfig: edit::kconfig(edits)?,
+        core_btf: core_btf.transpose()?.map(Arc::new),
         explain: context.options.debug,
-        ..PlanOptions::default()
     };
     let plan = LoadPlan::new(object, &kernel, &plan_options)
         .map_err(|error| cannot_plan("failed to load object file", error))?;

@@ -14,14 +14,14 @@ use crate::render::escape::Escaped;
 
 /// Pins made so far. They are removed again unless they are kept.
 #[derive(Debug, Default)]
-pub(super) struct NewPins {
+pub(crate) struct NewPins {
     paths: Vec<PathBuf>,
     directories: Vec<PathBuf>,
 }
 
 impl NewPins {
     /// The pins that a load made for maps that are shared by name.
-    pub(super) fn of_maps(loaded: &Loaded) -> Self {
+    pub(crate) fn of_maps(loaded: &Loaded) -> Self {
         let made = loaded.maps().iter().filter(|map| !map.is_reused());
         Self {
             paths: made
@@ -32,14 +32,14 @@ impl NewPins {
     }
 
     /// Pins something.
-    pub(super) fn pin(&mut self, fd: &impl AsFd, path: PathBuf) -> Result<()> {
+    pub(crate) fn pin(&mut self, fd: &impl AsFd, path: PathBuf) -> Result<()> {
         pins::pin(fd, &path)?;
         self.paths.push(path);
         Ok(())
     }
 
     /// Makes a directory for pins, unless it is there.
-    pub(super) fn directory(&mut self, dir: &Path) -> Result<()> {
+    pub(crate) fn directory(&mut self, dir: &Path) -> Result<()> {
         pins::check_directory(dir)?;
         match std::fs::DirBuilder::new().mode(0o700).create(dir) {
             Ok(()) => self.directories.push(dir.to_path_buf()),
@@ -54,7 +54,7 @@ impl NewPins {
     }
 
     /// Leaves the pins where they are.
-    pub(super) fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.paths.clear();
         self.directories.clear();
     }
