@@ -127,7 +127,7 @@ const ROWS: &[Row] = &[
         "ksyms_typed",
         May(&[
             "failed to find the address for kernel symbol 'runqueues'",
-            "has a variable 'bpf_prog_active' in its types",
+            "extern 'bpf_prog_active'",
         ]),
     ),
     runs("legacy_maps", OLD, &[]),
