@@ -225,6 +225,14 @@ impl Walk<'_> {
             rest = rest.get(step..).unwrap_or_default();
             end += step;
         }
+        // bit fields of the old style have their place in the integer
+        if let (_, Type::Int(int)) = self.btf.resolve(place.type_id)?
+            && place.width == 0
+            && int.bit_offset() != 0
+        {
+            place.bit = place.bit.saturating_add(int.bit_offset().into());
+            place.width = int.bits();
+        }
         Ok(place)
     }
 
