@@ -304,6 +304,22 @@ fn hints(dir: &Path) -> Result<()> {
             .hint()
             .is_some_and(|hint| hint.contains("CAP_SYS_ADMIN"))
     );
+    // What the kernel does not know at all.
+    let mut parts = Parts::new();
+    parts.map("m", MapType(4711), 4, 1);
+    let error = fails(&mut parts, dir)?;
+    ensure_eq!(
+        error.hint().as_deref(),
+        Some("this kernel has no maps of type 4711")
+    );
+    let mut parts = Parts::new();
+    parts.program("p", "r0 = 0\nexit")?;
+    parts.plan.programs[0].prog_type = bpfsys::ProgType(4711);
+    let error = fails(&mut parts, dir)?;
+    ensure_eq!(
+        error.hint().as_deref(),
+        Some("this kernel has no programs of type 4711")
+    );
     // The verifier's own words are advice enough, unless it gives some.
     let mut parts = Parts::new();
     parts.program("bad", "r0 = r7\nexit")?;

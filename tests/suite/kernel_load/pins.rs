@@ -1,6 +1,7 @@
 //! Pins: found, made, and undone.
 
 use std::path::Path;
+use std::sync::Barrier;
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::{MapCreate, ObjPin};
@@ -16,6 +17,7 @@ pub(crate) fn add(bench: &mut Bench) {
     bench.one("pin::what_is_no_map_is_refused", no_map);
     bench.one("pin::maps_are_found_at_a_path", at_path);
     bench.one("pin::a_load_that_fails_leaves_none", failed_load);
+    bench.one("pin::loads_at_once_share", at_once);
     bench.one("pin::all_programs_and_maps", all);
     bench.one("pin::when_one_fails_none_is_left", undone);
     bench.one("pin::a_map_has_one_place", one_place);
@@ -151,6 +153,35 @@ fn failed_load(dir: &Path) -> Result<()> {
     ensure!(parts.plan.load(&options(dir)).is_err(), "it was loaded");
     ensure_eq!(names_in(dir), ["one"]);
     std::fs::remove_file(dir.join("one"))?;
+    Ok(())
+}
+
+/// Both want to pin: one does, and the other takes what it finds.
+fn at_once(dir: &Path) -> Result<()> {
+    let mut parts = Parts::new();
+    let map = parts.array("shared", 8);
+    for round in 0..200 {
+        let path = dir.join(format!("{round}"));
+        parts.plan.maps[map].pin_path = Some(path.clone());
+        let start = Barrier::new(2);
+        let load = || {
+            start.wait();
+            let loaded = parts.plan.load(&options(dir))?;
+            let map = loaded.map("shared").context("the map")?;
+            anyhow::Ok((map.is_reused(), map.fd().context("it")?.info()?.id))
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(load);
+            (load(), other.join())
+        });
+        let (one, other) = (
+            one?,
+            other.map_err(|_panic| anyhow::anyhow!("it panicked"))??,
+        );
+        ensure!(one.0 != other.0, "round {round}: both or none found it");
+        ensure_eq!(one.1, other.1, "round {round}: two maps");
+        std::fs::remove_file(path)?;
+    }
     Ok(())
 }
 

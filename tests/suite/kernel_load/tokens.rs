@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::ErrorKind;
+use bpfsys::probe::Support;
 use loader::kernel::{KernelError, LoadOptions, TokenSource};
+use loader::target::{Feature, Running, Target as _};
 use rbpftool_tests::{ensure_eq, skip};
 
 use crate::delegate;
@@ -59,6 +61,7 @@ pub(crate) fn inside() -> Result<()> {
     ensure_eq!(denied, Some(ErrorKind::Denied), "{error:#}");
     let hint = error.hint().context("no hint")?;
     ensure!(hint.contains("a token"), "{hint}");
+    probes(&TokenSource::Path(bpffs.clone().into()))?;
     let with_token = LoadOptions::new().token(TokenSource::Path(bpffs.into()));
     let loaded = object
         .load(&with_token)
@@ -68,6 +71,45 @@ pub(crate) fn inside() -> Result<()> {
         loaded.btf().is_some(),
         "its types were not loaded: {:?}",
         loaded.notes()
+    );
+    Ok(())
+}
+
+/// What the kernel has is known with a token, and not without.
+fn probes(source: &TokenSource) -> Result<()> {
+    let token = source.open()?.context("no token")?;
+    let (without, with) = (Running::new(), Running::new().with_token(token));
+    // All of these are older than tokens are.
+    for feature in [
+        Feature::ObjectNames,
+        Feature::GlobalData,
+        Feature::Btf,
+        Feature::BtfFunc,
+        Feature::BtfGlobalFunc,
+        Feature::BtfDatasec,
+        Feature::BtfFloat,
+        Feature::BtfDeclTag,
+        Feature::BtfTypeTag,
+        Feature::BtfEnum64,
+        Feature::ArrayMmap,
+        Feature::ProbeReadKernel,
+        Feature::ModuleBtf,
+        Feature::MemcgAccounting,
+        Feature::BpfCookie,
+        Feature::ArgCtxTag,
+    ] {
+        let (without, with) = (without.has(feature), with.has(feature));
+        let name = feature.name();
+        ensure!(with.is_yes(), "{name} with a token: {with}");
+        ensure!(
+            matches!(without, Support::Unknown(_)),
+            "{name} without a token: {without}"
+        );
+    }
+    let far = with.has(Feature::FullRangeMapValue);
+    ensure!(
+        !matches!(far, Support::Unknown(_)),
+        "full_range_map_value: {far}"
     );
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What can go wrong between a plan and the kernel.
 
-use crate::relocate::{CoreNote, Poison, SourceLine};
-use bpfsys::{LoadError, SysError, VerifierLog};
+use super::maps::display_name;
+use crate::relocate::{CoreNote, MapPlan, Poison, SourceLine};
+use bpfsys::{AttachType, LoadError, MapType, ProgType, SysError, VerifierLog};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ pub enum KernelError {
     Map {
         /// The map.
         map: String,
+        /// Its type, as the object has it.
+        map_type: MapType,
         /// What was being done.
         step: MapStep,
         /// Why.
@@ -196,9 +199,10 @@ pub enum KernelError {
 }
 
 impl KernelError {
-    pub(super) fn map(map: &str, step: MapStep, source: impl Into<LoadError>) -> Self {
+    pub(super) fn map(map: &MapPlan, step: MapStep, source: impl Into<LoadError>) -> Self {
         Self::Map {
-            map: map.to_owned(),
+            map: display_name(map).to_owned(),
+            map_type: map.spec.map_type,
             step,
             source: source.into(),
         }
@@ -356,6 +360,10 @@ pub struct ProgramError {
     pub program: String,
     /// Its section.
     pub section: String,
+    /// Its type.
+    pub prog_type: ProgType,
+    /// The hook it was to be loaded for.
+    pub attach_type: Option<AttachType>,
     /// The kernel's answer.
     pub sys: SysError,
     /// What the verifier wrote.

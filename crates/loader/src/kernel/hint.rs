@@ -1,11 +1,12 @@
 //! What a person can do about a refusal, as far as the machine's settings tell.
 
-use super::KernelError;
+use super::{KernelError, MapStep};
 use bpfsys::probe::{self, Support};
 use bpfsys::uapi::helpers::HelperId;
-use bpfsys::{Cmd, ErrorKind, Op, ProgType, SysError};
+use bpfsys::{AttachType, Cmd, ErrorKind, KernelVersion, Op, ProgType, SysError};
 use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use std::fmt::Display;
 
 const CAP_NET_ADMIN: u64 = 1 << 12;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -30,8 +31,53 @@ impl KernelError {
             .log()
             .map(bpfsys::VerifierLog::as_str)
             .unwrap_or_default();
-        explain(&self.sys()?, log, &Machine::ask())
+        let sys = self.sys()?;
+        explain(&sys, log, &Machine::ask()).or_else(|| self.lacking(&sys))
     }
+
+    /// What the kernel does not have at all.
+    fn lacking(&self, sys: &SysError) -> Option<String> {
+        match self {
+            Self::Program(error) if sys.is(Errno::EINVAL) => {
+                let prog_type = error.prog_type;
+                if probe::prog_type(prog_type).is_no() {
+                    return Some(no_such("programs of type", &prog_type, prog_type.since()));
+                }
+                let attach = error.attach_type?;
+                let no = attach.0 != 0 && probe::attach_type(attach).is_no();
+                no.then(|| no_such("attach type", &attach, attach.since()))
+            }
+            Self::Program(error) if sys.is(Errno::EPERM) && error.log.is_empty() => {
+                by_trampoline(error.prog_type, error.attach_type).then(|| {
+                    "this kernel forbids programs that run by a trampoline (fentry, fexit, \
+                     fmod_ret, lsm, freplace), whoever asks"
+                        .to_owned()
+                })
+            }
+            Self::Map { map_type, step, .. } if *step == MapStep::Create => {
+                let no = sys.is(Errno::EINVAL) && probe::map_type(*map_type).is_no();
+                no.then(|| no_such("maps of type", map_type, map_type.since()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn no_such(what: &str, name: &dyn Display, since: Option<KernelVersion>) -> String {
+    match since {
+        Some(since) => format!(
+            "this kernel has no {what} {name}: Linux {}.{} brought it, if configured",
+            since.major, since.minor
+        ),
+        None => format!("this kernel has no {what} {name}"),
+    }
+}
+
+fn by_trampoline(prog_type: ProgType, attach: Option<AttachType>) -> bool {
+    let attach = attach.unwrap_or_default();
+    matches!(prog_type, ProgType::LSM | ProgType::EXT)
+        || prog_type == ProgType::TRACING
+            && !matches!(attach, AttachType::TRACE_RAW_TP | AttachType::TRACE_ITER)
 }
 
 /// Settings of a machine that decide who may load what.

@@ -13,6 +13,8 @@ pub(super) fn explain(plan: &ProgPlan, types: Option<&[u8]>, error: &LoadError) 
     ProgramError {
         program: plan.name.clone(),
         section: plan.section.clone(),
+        prog_type: plan.prog_type,
+        attach_type: plan.expected_attach_type,
         sys: error.sys(),
         log: log.clone(),
         message: without_stop(log.summary()),

@@ -87,7 +87,7 @@ impl Maker<'_> {
             MapAction::Skip(_) => return Ok(none(None, false, None)),
             MapAction::Reuse(given) => {
                 let fd = given.try_clone();
-                let fd = fd.map_err(|error| KernelError::map(name, MapStep::Reuse, error))?;
+                let fd = fd.map_err(|error| KernelError::map(map, MapStep::Reuse, error))?;
                 return Ok(none(Some(fd), true, None));
             }
             MapAction::Create => {}
@@ -127,7 +127,7 @@ impl Maker<'_> {
         let inner = match &map.inner {
             None => None,
             Some(spec) => {
-                let inner = self.with_types(spec, request(spec, None), name, MapStep::CreateInner);
+                let inner = self.with_types(map, spec, request(spec, None), MapStep::CreateInner);
                 Some(inner?)
             }
         };
@@ -160,9 +160,9 @@ impl Maker<'_> {
         let fd = if map.struct_ops.is_some() {
             let create = create.maybe_token(self.token);
             let made = create.run_with_log();
-            made.map_err(|error| KernelError::map(name, MapStep::Create, error))?
+            made.map_err(|error| KernelError::map(map, MapStep::Create, error))?
         } else {
-            self.with_types(&map.spec, create, name, MapStep::Create)?
+            self.with_types(map, &map.spec, create, MapStep::Create)?
         };
         Ok(MadeMap {
             fd: Some(fd),
@@ -175,15 +175,15 @@ impl Maker<'_> {
     /// Makes a map whose elements have types; without them when the kernel does not take those.
     fn with_types(
         &mut self,
+        map: &MapPlan,
         spec: &MapSpec,
         create: MapCreate<'_>,
-        name: &str,
         step: MapStep,
     ) -> Result<MapFd, KernelError> {
         let create = create.maybe_token(self.token);
         let (key, value) = (spec.key_type.0, spec.value_type.0);
         let typed = self.btf.filter(|_| key != 0 || value != 0);
-        let failed = |error| KernelError::map(name, step, error);
+        let failed = |error| KernelError::map(map, step, error);
         let Some(btf) = typed else {
             return create.run_with_log().map_err(failed);
         };
@@ -191,6 +191,7 @@ impl Maker<'_> {
             Ok(fd) => Ok(fd),
             Err(error) => {
                 let fd = create.run_with_log().map_err(failed)?;
+                let name = display_name(map);
                 self.notes
                     .push(format!("map '{name}' was made without types: {error}"));
                 Ok(fd)
@@ -211,7 +212,7 @@ impl Maker<'_> {
         };
         if let Some(value) = &map.value {
             let update = MapUpdateElem::new(fd, &[0; 4], value).run();
-            update.map_err(|error| KernelError::map(name, MapStep::Fill, error))?;
+            update.map_err(|error| KernelError::map(map, MapStep::Fill, error))?;
         }
         for slot in &map.slots {
             let SlotValue::Map(inside) = slot.value else {
@@ -230,7 +231,7 @@ impl Maker<'_> {
         }
         if map.freeze {
             let frozen = MapFreeze::new(fd).run();
-            frozen.map_err(|error| KernelError::map(name, MapStep::Freeze, error))?;
+            frozen.map_err(|error| KernelError::map(map, MapStep::Freeze, error))?;
         }
         if map.spec.map_type == MapType::ARENA {
             new.arena = Some(map_arena(map, fd)?);
@@ -335,10 +336,10 @@ fn pinned(map: &MapPlan, path: &Path) -> Result<Option<MapFd>, KernelError> {
             });
         }
         Err(error) if error.is(Errno::ENOENT) => return Ok(None),
-        Err(error) => return Err(KernelError::map(name, MapStep::Open, error)),
+        Err(error) => return Err(KernelError::map(map, MapStep::Open, error)),
     };
     let info = fd.info();
-    let info = info.map_err(|error| KernelError::map(name, MapStep::Ask, error))?;
+    let info = info.map_err(|error| KernelError::map(map, MapStep::Ask, error))?;
     let spec = &map.spec;
     let mut flags = MapFlags::from_bits_retain(info.map_flags);
     if matches!(spec.map_type, MapType::DEVMAP | MapType::DEVMAP_HASH) {
@@ -415,7 +416,7 @@ fn map_arena(map: &MapPlan, fd: &MapFd) -> Result<Mapping, KernelError> {
         0 => Mapping::new(fd, len, 0, Access::ReadWrite),
         address => Mapping::at_address(fd, len, address, Access::ReadWrite),
     };
-    let mapping = mapped.map_err(|error| KernelError::map(name, MapStep::Mmap, error))?;
+    let mapping = mapped.map_err(|error| KernelError::map(map, MapStep::Mmap, error))?;
     if let Some((at, data)) = &map.arena_data {
         // The first access to a page of such an arena ends the process.
         if map.spec.flags.contains(MapFlags::SEGV_ON_FAULT) {

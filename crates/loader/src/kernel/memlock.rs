@@ -10,13 +10,10 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 /// # Errors
 /// The limit cannot be raised; the load may succeed all the same.
 pub(crate) fn raise(kernel: &dyn Target) -> Result<(), Errno> {
-    // The probe loads a program: where the limit is too low it says nothing.
-    if kernel.has(Feature::MemcgAccounting).is_yes() {
-        return Ok(());
-    }
     let limit = Resource::RLIMIT_MEMLOCK;
     let (soft, hard) = getrlimit(limit)?;
-    if soft == RLIM_INFINITY {
+    // The probe loads a program: where the limit is too low it says nothing.
+    if soft == RLIM_INFINITY || kernel.has(Feature::MemcgAccounting).is_yes() {
         return Ok(());
     }
     match setrlimit(limit, RLIM_INFINITY, RLIM_INFINITY) {

@@ -10,7 +10,7 @@ use super::programs::Loader;
 use crate::model::{MapIdx, SlotValue};
 use crate::relocate::{LoadPlan, MapAction, MapPlan};
 use crate::target::Running;
-use bpfsys::cmd::BtfLoad;
+use bpfsys::cmd::{BtfLoad, LogLevel};
 use bpfsys::{BtfFd, BtfId, MapFd, TokenFd, VerifierLog};
 use std::sync::Arc;
 
@@ -106,9 +106,12 @@ impl LoadPlan {
         let Some(plan) = &self.btf else {
             return Ok((None, VerifierLog::default()));
         };
-        let load = BtfLoad::new(&plan.data)
-            .log_level(options.log)
-            .maybe_token(token);
+        // There is but one level for types: more only makes the log longer.
+        let level = match options.log {
+            LogLevel::Level(level) => LogLevel::Level(level.min(1)),
+            other => other,
+        };
+        let load = BtfLoad::new(&plan.data).log_level(level).maybe_token(token);
         match load.run_with_log() {
             Ok((btf, log)) => Ok((Some(btf), log)),
             Err(source) if plan.required => Err(KernelError::Btf {
