@@ -19,6 +19,7 @@ use crate::{Bench, objects, skeleton};
 /// functions with flavours (`kfuncs`), nor maps defined by numbers (`legacy_maps`).
 const OBJECTS: &[&str] = &[
     "arg_tags",
+    "callbacks",
     "core_files",
     "core_kernel",
     "data",

@@ -24,6 +24,7 @@ pub(crate) fn add(bench: &mut Bench) {
         ("maps", &[]),
         ("static_data", &[]),
         ("strings", &[]),
+        ("callbacks", &[]),
         ("subprogs", &[]),
         ("tail_calls", &["middle", "last"]),
     ] {
@@ -117,7 +118,7 @@ fn values_and_sizes() -> Result<()> {
         ensure_eq!(&value(map(&program, &loaded, name)?)?, expected, "{name}");
     }
 
-    let object = objects::object("subprogs")?;
+    let object = objects::object("callbacks")?;
     let program = objects::program(&object, false)?;
     let at = place(&program, "numbers")?;
     let mut options = RunOptions::default();
@@ -184,16 +185,17 @@ fn failure() -> Result<()> {
 }
 
 fn switched_off() -> Result<()> {
-    let mut object = objects::object("subprogs")?;
+    let mut object = objects::object("tail_calls")?;
     for program in object.programs_mut() {
-        program.autoload = program.name == "alone";
+        program.autoload = program.name == "last";
     }
     for map in object.maps_mut() {
         map.autocreate = false;
     }
     let (program, loaded) = load(&object)?;
     let names: Vec<_> = program.progs.iter().map(|prog| &*prog.name).collect();
-    ensure_eq!(names, ["alone"]);
+    ensure_eq!(names, ["last"]);
+    ensure!(!loaded.maps.is_empty(), "no map is told");
     ensure!(loaded.maps.iter().all(Option::is_none), "a map was made");
     Ok(())
 }
