@@ -74,7 +74,7 @@ fn compare(name: &str) -> Result<()> {
     let names = |program: &LightProgram| -> Vec<String> {
         program.progs.iter().map(|prog| prog.name.clone()).collect()
     };
-    ensure_eq!(names(&theirs.0), names(&ours.0));
+    ensure_eq!(names(theirs.0), names(ours.0));
     ensure_eq!(theirs.1.progs.len(), ours.1.progs.len());
     for (prog, (theirs, ours)) in ours
         .0

@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bpfsys::cmd::{LoaderMapInput, LoaderRun, MapCreate, MapLookupElem, ProgLoad, ProgTestRun};
 use bpfsys::insn::{Size, asm};
 use bpfsys::uapi::flags::ProgLoadFlags;
-use bpfsys::{MapFd, MapType, ProgFd, ProgType, Refusal};
+use bpfsys::{MapFd, MapType, ProgFd, ProgType, Refusal, probe};
 use loader::light::{LightLoaded, LightProgram, MapInput, RunError, RunOptions, Step};
 use loader::model::Object;
 use nix::errno::Errno;
-use rbpftool_tests::ensure_eq;
+use rbpftool_tests::{ensure_eq, requires};
 
 use crate::{Bench, objects};
 
@@ -32,6 +32,14 @@ pub(crate) fn add(bench: &mut Bench) {
             works(name, programs)
         });
     }
+    bench.one("programs_work::jump_tables", || {
+        requires!(
+            !probe::map_type(MapType::INSN_ARRAY).is_no(),
+            "this kernel has no instruction arrays"
+        );
+        works("jump_tables", &[])
+    });
+    bench.one("only_new_descriptors_are_taken", only_new);
     bench.one("values_and_sizes_are_taken", values_and_sizes);
     bench.one("given_values_must_fit", refusals);
     bench.one("weak_symbols_may_be_missing", weak_symbols);
