@@ -3,6 +3,8 @@
 
 #[path = "kernel_tool/conduct.rs"]
 mod conduct;
+#[path = "kernel_tool/loads.rs"]
+mod loads;
 #[path = "kernel_tool/maps.rs"]
 mod maps;
 #[path = "kernel_tool/progs.rs"]
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     maps::add(&mut suite, &private);
     progs::add(&mut suite, &private);
     conduct::add(&mut suite, &private);
+    loads::add(&mut suite, &private);
     add(&mut suite, "the_readme_tour", &private, readme::tour);
     suite.run()
 }

@@ -25,7 +25,9 @@ fn main() -> ExitCode {
             "crates_depend_downwards_only",
             imports::crates_depend_downwards_only,
         )
+        .test("pure_stages_ask_nobody", imports::pure_stages_ask_nobody)
         .test("views_know_serde_only", imports::views_know_serde_only)
+        .test("pure_stages_ask_nobody", imports::pure_stages_ask_nobody)
         .test("libraries_never_print", imports::libraries_never_print)
         .test("nothing_compiles_c", imports::nothing_compiles_c)
         .test(

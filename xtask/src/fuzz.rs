@@ -32,6 +32,9 @@ const NEEDS: &[apt::Need] = &[apt::Need {
     packages: &["g++"],
 }];
 
+/// The target that reads objects, of which there are fixtures.
+const OBJECTS: &str = "elf_object";
+
 /// How long `cargo xtask test` runs each target.
 const SMOKE_SECONDS: u64 = 10;
 
@@ -89,6 +92,11 @@ pub(crate) fn smoke(ctx: &Ctx) -> Outcome {
     out
 }
 
+/// Bytes of an input at most: whole objects are larger than what other targets read.
+fn max_len(target: &str) -> u32 {
+    if target == OBJECTS { 16384 } else { 4096 }
+}
+
 fn targets(ctx: &Ctx) -> Result<Vec<String>> {
     let names = names_in(&ctx.root.join("fuzz/Cargo.toml"), "[[bin]]")?;
     if names.is_empty() {
@@ -129,17 +137,16 @@ fn run_one(ctx: &Ctx, dir: &std::path::Path, target: &str, seconds: u64) -> Resu
     let mut cmd = Command::new(dir.join(target));
     cmd.arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
-        .args([
-            "-timeout=10",
-            "-rss_limit_mb=1024",
-            "-print_final_stats=1",
-            "-max_len=4096",
-        ])
+        .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"])
+        .arg(format!("-max_len={}", max_len(target)))
         .arg(&corpus);
     // Committed inputs are read, never written.
     let seeds = fuzz.join("seeds").join(target);
     if seeds.is_dir() {
         cmd.arg(seeds);
+    }
+    if target == OBJECTS {
+        cmd.arg(ctx.root.join("tests/fixtures/bpf"));
     }
     let mut runs = 0;
     let log = ctx.log(&format!("fuzz-{target}"));

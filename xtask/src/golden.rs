@@ -8,7 +8,7 @@ use crate::ctx::Ctx;
 use crate::suites;
 
 /// The suites that own expected files. The first makes files that the others read.
-const SUITES: &[&str] = &["golden", "plan", "cli", "tidy"];
+const SUITES: &[&str] = &["golden", "model", "plan", "cli", "tidy"];
 
 /// Without words: runs those suites with `RBPF_BLESS=1`. With the words of a command: runs it
 /// on this machine and keeps what it shows as a new golden case. `git diff` is the review.

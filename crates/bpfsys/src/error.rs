@@ -320,6 +320,12 @@ pub struct LoadError(Box<(SysError, VerifierLog)>);
 
 impl LoadError {
     pub(crate) fn new(error: SysError, log: VerifierLog) -> Self {
+        Self::with_log(error, log)
+    }
+
+    /// An answer with the log that goes with it.
+    #[must_use]
+    pub fn with_log(error: SysError, log: VerifierLog) -> Self {
         Self(Box::new((error, log)))
     }
 

@@ -108,8 +108,8 @@ impl Diagnosis {
 
     fn parse(log: &str) -> Option<Self> {
         let at_line = |at: &usize| *at == 0 || log.as_bytes().get(at - 1) == Some(&b'\n');
-        let start = log.rmatch_indices(Self::START).map(|(at, _)| at);
-        let start = start.filter(at_line).next()?;
+        let mut starts = log.rmatch_indices(Self::START).map(|(at, _)| at);
+        let start = starts.find(at_line)?;
         let mut lines = log.get(start..)?.lines();
         let head = lines.next()?.strip_prefix(Self::START)?.trim();
         let (category, problem) = head.split_once(": ").unwrap_or((head, ""));

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use bpfsys::{Op, SysError};
+use bpfsys::{LoadError, Op, SysError};
 
 /// The exit status bpftool uses for nearly every failure (-1).
 pub const FAILED: u8 = 255;
@@ -63,11 +63,19 @@ impl Failure {
             None => {
                 let mut next: Option<&dyn Error> = Some(&cause);
                 while let Some(error) = next {
-                    match error.downcast_ref::<SysError>() {
-                        Some(error) => message.push_str(&format!(": {}", error.reason())),
-                        None => message.push_str(&format!(": {error}")),
-                    }
                     next = error.source();
+                    if let Some(error) = error.downcast_ref::<SysError>() {
+                        message.push_str(&format!(": {}", error.reason()));
+                    } else if let Some(error) = error.downcast_ref::<LoadError>() {
+                        message.push_str(&format!(": {}", error.sys().reason()));
+                        let said = error.log().summary();
+                        if !said.is_empty() {
+                            message.push_str(&format!(": {said}"));
+                        }
+                        next = None;
+                    } else {
+                        message.push_str(&format!(": {error}"));
+                    }
                 }
             }
         }

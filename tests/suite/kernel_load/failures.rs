@@ -207,7 +207,8 @@ fn programs(dir: &Path) -> Result<()> {
 }
 
 fn inconsistent(dir: &Path) -> Result<()> {
-    let cases: [(fn(&mut Parts), &str); 5] = [
+    type Damage = fn(&mut Parts);
+    let cases: [(Damage, &str); 5] = [
         (
             |parts| {
                 parts.plan.programs[0].operands = vec![Operand {

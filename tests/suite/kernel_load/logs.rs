@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::LogLevel;
 use loader::kernel::{Cause, KernelError, ProgramError};
-use rbpftool_tests::ensure_eq;
+use rbpftool_tests::{ensure_eq, skip};
 
-use crate::support::{Bench, open, options};
+use crate::support::{Bench, older_than, open, options};
 
 pub(crate) fn add(bench: &mut Bench) {
     bench.one("log::is_kept_when_it_is_asked_for", kept);
@@ -103,6 +103,9 @@ fn off(dir: &Path) -> Result<()> {
 }
 
 fn causes(dir: &Path) -> Result<()> {
+    if older_than((6, 1))? {
+        return Err(skip("the programs that lack something need Linux 6.1"));
+    }
     let (error, text) = refused("err_core", dir, LogLevel::OnFailure)?;
     let Some(Cause::CoreRelo { what, why }) = &error.cause else {
         anyhow::bail!("{text}");

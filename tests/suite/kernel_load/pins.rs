@@ -35,7 +35,11 @@ fn shared(dir: &Path) -> Result<()> {
     drop(first);
     let second = object.load(&options(dir))?;
     ensure_eq!(run(&second, "count")?, 3);
-    ensure!(second.map("shared").is_some_and(|map| map.is_reused()));
+    ensure!(
+        second
+            .map("shared")
+            .is_some_and(loader::kernel::LoadedMap::is_reused)
+    );
     ensure!(second.map("private").is_some_and(|map| map.pin().is_none()));
     // Elsewhere it is another one; the directory is made.
     let third = object.load(&options(&dir.join("deeper")))?;
@@ -82,7 +86,7 @@ fn other_shape(dir: &Path) -> Result<()> {
         ("value size", |plan| plan.value_size = 16),
         ("max_entries", |plan| plan.max_entries = 2),
         ("flags", |plan| {
-            plan.flags = bpfsys::uapi::flags::MapFlags::RDONLY
+            plan.flags = bpfsys::uapi::flags::MapFlags::RDONLY;
         }),
         ("map_extra", |plan| plan.map_extra = 1),
     ] {

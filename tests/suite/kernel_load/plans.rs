@@ -56,7 +56,9 @@ fn filled(dir: &Path) -> Result<()> {
     ensure!(update.is_err(), "it is not frozen");
     ensure!(loaded.map("nothing").is_none());
     ensure_eq!(
-        loaded.map_by_index(MapIdx(0)).map(|map| map.symbol()),
+        loaded
+            .map_by_index(MapIdx(0))
+            .map(loader::kernel::LoadedMap::symbol),
         Some("filled")
     );
     Ok(())
@@ -256,7 +258,9 @@ fn bound(dir: &Path) -> Result<()> {
     parts.program("alone", "r0 = 0\nexit")?;
     parts.plan.programs[0].bind = vec![MapIdx(0)];
     let mut loaded = parts.plan.load(&options(dir))?;
-    let map = loaded.map_mut("kept").and_then(|map| map.take_fd());
+    let map = loaded
+        .map_mut("kept")
+        .and_then(loader::kernel::LoadedMap::take_fd);
     let id = map.context("the map")?.info()?.id;
     let program = loaded.program("alone").and_then(|program| program.fd());
     let maps = program
@@ -287,7 +291,10 @@ fn prepared(dir: &Path) -> Result<()> {
     drop(loaded);
     let maps = parts.plan.prepare(&options(dir))?.into_maps();
     ensure!(maps.programs().is_empty());
-    ensure!(maps.map("shared").is_some_and(|map| map.is_reused()));
+    ensure!(
+        maps.map("shared")
+            .is_some_and(loader::kernel::LoadedMap::is_reused)
+    );
     std::fs::remove_file(dir.join("shared"))?;
     Ok(())
 }
@@ -296,7 +303,7 @@ fn taken(dir: &Path) -> Result<()> {
     let mut loaded = open("minimal")?.load(&LoadOptions::new())?;
     let fd = loaded
         .program_mut("pass")
-        .and_then(|program| program.take_fd());
+        .and_then(loader::kernel::LoadedProgram::take_fd);
     let fd = fd.context("the program")?;
     ensure!(
         loaded
@@ -356,7 +363,7 @@ fn struct_ops(dir: &Path) -> Result<()> {
     let taken = loaded
         .programs_mut()
         .iter_mut()
-        .filter_map(|program| program.take_fd());
+        .filter_map(loader::kernel::LoadedProgram::take_fd);
     drop(taken.collect::<Vec<_>>());
     ensure!(
         loaded.struct_ops_value(&maps[0]).is_err(),

@@ -69,6 +69,37 @@ pub(crate) fn crates_depend_downwards_only() -> Result<()> {
     none(found, "a dependency that points the wrong way")
 }
 
+/// What asks the system for something.
+const SYSTEM: &[&str] = &[
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::time",
+    "nix::",
+    "bpfsys::cmd",
+    "bpfsys::sys",
+    "SystemTime",
+    "Instant",
+];
+
+/// The stages that only work on bytes.
+pub(crate) fn pure_stages_ask_nobody() -> Result<()> {
+    let mut found = Vec::new();
+    let mut seen = 0;
+    for stage in ["elf", "model", "relocate"] {
+        for file in files(&format!("crates/loader/src/{stage}"), &["rs"])? {
+            seen += 1;
+            for (number, line) in file.code_before_tests() {
+                if SYSTEM.iter().any(|word| line.contains(word)) {
+                    found.push(format!("{}:{number}: {}", file.path, line.trim()));
+                }
+            }
+        }
+    }
+    ensure!(seen > 20, "only {seen} files of these stages were seen");
+    none(found, "stages of the loader that ask the system")
+}
+
 pub(crate) fn views_know_serde_only() -> Result<()> {
     let mut found = Vec::new();
     let mut views = 0;
@@ -88,6 +119,50 @@ pub(crate) fn views_know_serde_only() -> Result<()> {
     }
     ensure!(views > 0, "there is no view.rs in the tool");
     none(found, "a view that knows more than serde")
+}
+
+/// Where the loader works on what it is given: the same bytes and facts, the same plan.
+const PURE: &[&str] = &[
+    "crates/loader/src/elf",
+    "crates/loader/src/model",
+    "crates/loader/src/relocate",
+];
+
+/// What would make an answer depend on the machine.
+const ASKING: &[&str] = &[
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::net",
+    "std::time",
+    "fs::read",
+    "bpfsys::cmd",
+    "bpfsys::sys",
+    "bpfsys::cpus",
+    "bpfsys::probe::{",
+    "probe::feature",
+    "nix::",
+    "Running",
+];
+
+pub(crate) fn pure_stages_ask_nobody() -> Result<()> {
+    let mut found = Vec::new();
+    let mut seen = 0;
+    for under in PURE {
+        for file in files(under, &["rs"])? {
+            if file.path.ends_with("tests.rs") || file.path.contains("/tests/") {
+                continue;
+            }
+            seen += 1;
+            for (number, line) in file.code_before_tests() {
+                if ASKING.iter().any(|what| line.contains(what)) {
+                    found.push(format!("{}:{number}: {}", file.path, line.trim()));
+                }
+            }
+        }
+    }
+    ensure!(seen > 20, "only {seen} files of the pure stages were found");
+    none(found, "a pure stage that asks the machine")
 }
 
 pub(crate) fn libraries_never_print() -> Result<()> {

@@ -15,10 +15,17 @@ pub(super) fn explain(plan: &ProgPlan, types: Option<&[u8]>, error: &LoadError) 
         section: plan.section.clone(),
         sys: error.sys(),
         log: log.clone(),
-        message: log.summary(),
+        message: without_stop(log.summary()),
         at: insn.and_then(|insn| position(plan, types, insn)),
         cause,
     }
+}
+
+/// Some messages are sentences.
+fn without_stop(mut message: String) -> String {
+    let len = message.trim_end_matches('.').len();
+    message.truncate(len);
+    message
 }
 
 /// The instruction that a log ends with, or that its last message names.

@@ -9,6 +9,8 @@ use bpfsys::{AttachType, MapType};
 use btf::{Endian, TypeId};
 use std::fmt::{Display, Formatter, Result};
 
+/// Bytes of a type's name.
+const NAME: usize = 80;
 /// Entries of a table in a line.
 const PER_LINE: usize = 12;
 
@@ -279,7 +281,11 @@ impl Object {
         let ty = self.btf.as_ref().map(|btf| btf.type_by_id(id));
         match ty {
             Some(Ok(ty)) if ty.name().is_empty() => format!("{} [{id}]", ty.kind()),
-            Some(Ok(ty)) => format!("{} {} [{id}]", ty.kind(), btf::escape(ty.name())),
+            Some(Ok(ty)) => {
+                let name = ty.name();
+                let name = name.get(..NAME).unwrap_or(name);
+                format!("{} {} [{id}]", ty.kind(), btf::escape(name))
+            }
             _ => format!("[{id}]"),
         }
     }

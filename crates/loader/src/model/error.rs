@@ -84,9 +84,10 @@ pub enum ModelError {
         /// Its size.
         size: u64,
     },
-    /// Names that are parts of each other and would be many times the file, each for itself.
-    #[error("names overlap: together they take more than {limit} bytes")]
-    NamesOverlap {
+    /// Parts of the file that share bytes (names, sections, tables) and would be many times the
+    /// file, each for itself.
+    #[error("parts of the file overlap: together they take more than {limit} bytes")]
+    Overlap {
         /// The bound.
         limit: usize,
     },
@@ -193,6 +194,9 @@ pub enum MapError {
     /// No type.
     #[error("it has no member `type`")]
     NoType,
+    /// More work than a file of its size can need.
+    #[error("all definitions together are many times the file")]
+    TooComplex,
     /// What is inside of it is wrong.
     #[error("map inside")]
     Inner(#[source] Box<Self>),

@@ -225,6 +225,14 @@ impl Walk<'_> {
             rest = rest.get(step..).unwrap_or_default();
             end += step;
         }
+        // bit fields of the old style have their place in the integer
+        if let (_, Type::Int(int)) = self.btf.resolve(place.type_id)?
+            && place.width == 0
+            && int.bit_offset() != 0
+        {
+            place.bit = place.bit.saturating_add(int.bit_offset().into());
+            place.width = int.bits();
+        }
         Ok(place)
     }
 
@@ -437,6 +445,10 @@ impl Walk<'_> {
         ty: &str,
     ) -> Result<Encoded, EditError> {
         let Number { negative, size } = number;
+        if width > 128 {
+            let why = format!("numbers of {width} bits cannot be set");
+            return Err(self.wrong(self.path.len(), why));
+        }
         let all = u128::MAX
             .checked_shr(128u32.saturating_sub(width))
             .unwrap_or(0);

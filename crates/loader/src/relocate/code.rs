@@ -6,7 +6,7 @@ use super::externs::{Externs, Resolved};
 use super::uses::{Layout, Use, Uses};
 use super::{
     CoreNote, ExternNote, JumpTablePlan, Late, Operand, OperandKind, Part, PlanError, Poison,
-    Poisoned, core_reloc,
+    Poisoned, core_reloc, short,
 };
 use crate::model::{ExternIdx, ExternKind, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
 use bpfsys::insn::opcode::split_imm64;
@@ -193,7 +193,7 @@ impl Refs<'_> {
         let [first, second] = code.wide(insn, "a map")?;
         if self.skipped.contains_key(&map) {
             let helper = POISON_MAP.saturating_add_unsigned(map.0);
-            code.poison(insn, 2, helper, Poison::Map(known.name.clone()));
+            code.poison(insn, 2, helper, Poison::Map(short(&known.name)));
             return Ok(());
         }
         let pseudo = match offset {
@@ -221,7 +221,7 @@ impl Refs<'_> {
             });
         };
         if self.explain {
-            let name = extern_.name.clone();
+            let name = short(&extern_.name);
             code.externs.push(ExternNote { insn, name });
         }
         let is_call = code
@@ -247,7 +247,7 @@ impl Refs<'_> {
             }
             Resolved::Absent => {
                 let helper = POISON_KFUNC.saturating_add_unsigned(at.0);
-                code.poison(insn, 1, helper, Poison::Kfunc(extern_.name.clone()));
+                code.poison(insn, 1, helper, Poison::Kfunc(short(&extern_.name)));
                 Ok(())
             }
             Resolved::Late if is_function => {
@@ -353,6 +353,11 @@ pub(super) fn link(
             ..poisoned.clone()
         });
         out.poisoned.extend(moved);
+        let moved = code.externs.iter().map(|note| ExternNote {
+            insn: note.insn + start,
+            ..note.clone()
+        });
+        out.externs.extend(moved);
         let moved = code.late.symbols.iter();
         out.late
             .symbols
@@ -362,11 +367,6 @@ pub(super) fn link(
             ..*relo
         });
         out.late.core_relos.extend(moved);
-        let moved = code.externs.iter().map(|note| ExternNote {
-            insn: note.insn + start,
-            ..note.clone()
-        });
-        out.externs.extend(moved);
         out.maps.extend(&code.maps);
         out.module_calls |= code.module_calls;
         for (insn, table) in &code.tables {

@@ -19,11 +19,16 @@ const HOST: Endian = if cfg!(target_endian = "little") {
     Endian::Big
 };
 
+/// Bytes of what is told about all relocations. Names may be as long as the object, and each be
+/// in all of them.
+const MAX_TOLD: usize = 8 << 20;
+
 /// Answers the relocations of one object.
 pub(super) struct Stage<'t> {
     /// Where there are types of the object.
     resolver: Option<Resolver<'t>>,
     explain: bool,
+    told: usize,
     /// Whether whoever loads answers them, with the object's types.
     defer: bool,
 }
@@ -48,6 +53,7 @@ impl<'t> Stage<'t> {
             return Ok(Self {
                 resolver: None,
                 explain,
+                told: 0,
                 defer: false,
             });
         };
@@ -90,6 +96,7 @@ impl<'t> Stage<'t> {
         Ok(Self {
             resolver: Some(resolver),
             explain,
+            told: 0,
             defer: false,
         })
     }
@@ -99,6 +106,7 @@ impl<'t> Stage<'t> {
         Self {
             resolver: None,
             explain: false,
+            told: 0,
             defer: object.btf.is_some(),
         }
     }
@@ -146,8 +154,12 @@ impl<'t> Stage<'t> {
         if !poisoned && !self.explain {
             return Ok(());
         }
-        let what = resolver.describe(&relo);
-        let why = resolver.explain(&relo, &fixup);
+        let (what, why) = if self.told < MAX_TOLD {
+            (resolver.describe(&relo), resolver.explain(&relo, &fixup))
+        } else {
+            (format!("<{}> [{}]", relo.kind, relo.type_id), None)
+        };
+        self.told += what.len() + why.as_ref().map_or(0, String::len);
         if poisoned {
             let why = Poison::CoreRelo {
                 what: what.clone(),

@@ -1,5 +1,6 @@
 //! Why an object cannot be relocated, and where in it that shows.
 
+use super::shown;
 use crate::model::{FuncIdx, Function, LineInfo, Object};
 use crate::target::TargetError;
 use btf::core_reloc::{CoreError, PatchError};
@@ -20,7 +21,7 @@ pub enum PlanError {
         why: Box<InsnError>,
     },
     /// A program that cannot be loaded.
-    #[error("program '{program}'")]
+    #[error("program '{}'", shown(program))]
     Program {
         /// Which.
         program: String,
@@ -29,7 +30,7 @@ pub enum PlanError {
         why: ProgramError,
     },
     /// A map that cannot be made.
-    #[error("map '{map}'")]
+    #[error("map '{}'", shown(map))]
     Map {
         /// Which.
         map: String,
@@ -38,7 +39,7 @@ pub enum PlanError {
         why: MapError,
     },
     /// A fact about the target that is needed.
-    #[error("{needed}")]
+    #[error("{}", shown(needed))]
     Target {
         /// What it is needed for.
         needed: String,
@@ -49,8 +50,8 @@ pub enum PlanError {
     /// The object's types cannot be written for the kernel.
     #[error("types of the object cannot be changed for this kernel")]
     Types(#[source] BtfError),
-    /// No kernel takes so much; all programs together.
-    #[error("programs have more than {limit} instructions together")]
+    /// Programs that would be many times the object.
+    #[error("programs with the functions they call have more than {limit} instructions and lines")]
     TooLarge {
         /// How many there may be.
         limit: usize,
@@ -76,14 +77,14 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "program '{}': ", self.program)?;
+        write!(f, "program '{}': ", shown(&self.program))?;
         if self.function != self.program {
-            write!(f, "function '{}': ", self.function)?;
+            write!(f, "function '{}': ", shown(&self.function))?;
         }
         write!(f, "instruction {}", self.insn)?;
         match &self.source {
             Some(line) => write!(f, " at {line}"),
-            None => write!(f, " ({}+{:#x})", self.section, self.section_off),
+            None => write!(f, " ({}+{:#x})", shown(&self.section), self.section_off),
         }
     }
 }
@@ -114,6 +115,9 @@ impl fmt::Display for SourceLine {
     }
 }
 
+/// Bytes of a line or of a file's name that are kept.
+const LONGEST_LINE: usize = 512;
+
 impl SourceLine {
     /// The line of an instruction, from records in ascending order whose strings are in `btf`.
     #[must_use]
@@ -121,8 +125,8 @@ impl SourceLine {
         let before = lines.partition_point(|line| line.insn <= insn);
         let line = lines.get(before.checked_sub(1)?)?;
         let text = |offset| {
-            let bytes = btf.str_at(offset).unwrap_or_default();
-            escape(bytes.trim_ascii()).into_owned()
+            let bytes = btf.str_at(offset).unwrap_or_default().trim_ascii();
+            escape(bytes.get(..LONGEST_LINE).unwrap_or(bytes)).into_owned()
         };
         Some(Self {
             file: text(line.file_name_off),
@@ -199,7 +203,7 @@ pub enum InsnError {
         what: &'static str,
     },
     /// A reference that could not be understood when the object was read.
-    #[error("{0}")]
+    #[error("{}", shown(.0))]
     Broken(String),
     /// A reference to something that the object does not have.
     #[error("it refers to {what} {index}, which the object does not have")]
@@ -227,7 +231,7 @@ pub enum InsnError {
         limit: usize,
     },
     /// A jump table that leads out of the function that jumps.
-    #[error("jump table '{table}': {why}")]
+    #[error("jump table '{}': {}", shown(table), shown(why))]
     JumpTable {
         /// Which.
         table: String,
@@ -235,7 +239,7 @@ pub enum InsnError {
         why: String,
     },
     /// Something of the kernel that it refers to.
-    #[error("extern '{name}'")]
+    #[error("extern '{}'", shown(name))]
     Extern {
         /// What.
         name: String,
@@ -250,7 +254,7 @@ pub enum InsnError {
 #[non_exhaustive]
 pub enum ExternError {
     /// Its declaration makes no sense.
-    #[error("{0}")]
+    #[error("{}", shown(.0))]
     Broken(String),
     /// It is not weak, and no symbol of the kernel has its name.
     #[error("the kernel has no symbol of this name")]
@@ -267,7 +271,10 @@ pub enum ExternError {
         second: u64,
     },
     /// It is not weak, and no types of the kernel have its name.
-    #[error("no {what} '{name}' is in the types of the kernel and its modules")]
+    #[error(
+        "no {what} '{}' is in the types of the kernel and its modules",
+        shown(name)
+    )]
     NoType {
         /// Function or variable.
         what: &'static str,
@@ -275,7 +282,12 @@ pub enum ExternError {
         name: String,
     },
     /// The kernel has something else by that name.
-    #[error("the object declares it as '{local}', {place} has '{there}'")]
+    #[error(
+        "the object declares it as '{}', {} has '{}'",
+        shown(local),
+        shown(place),
+        shown(there)
+    )]
     Incompatible {
         /// The type in the object.
         local: String,
@@ -302,7 +314,7 @@ pub enum ExternError {
     )]
     UnknownValue,
     /// A value that its type does not hold.
-    #[error("value {value}: {why}")]
+    #[error("value {}: {}", shown(value), shown(why))]
     Value {
         /// The value.
         value: String,
@@ -319,7 +331,7 @@ pub enum ExternError {
 #[non_exhaustive]
 pub enum ProgramError {
     /// No type follows from its section.
-    #[error("section '{section}' does not tell a type of program")]
+    #[error("section '{}' does not tell a type of program", shown(section))]
     NoType {
         /// Its section.
         section: String,
@@ -328,7 +340,10 @@ pub enum ProgramError {
     #[error("it has no instructions")]
     Empty,
     /// It needs something to attach to, and nothing is named.
-    #[error("section '{section}' does not name what to attach to, and nothing else does")]
+    #[error(
+        "section '{}' does not name what to attach to, and nothing else does",
+        shown(section)
+    )]
     NoTarget {
         /// Its section.
         section: String,
@@ -338,7 +353,10 @@ pub enum ProgramError {
     NoProgram,
     /// What it attaches to is not in the kernel.
     #[error(
-        "there is no {what} '{name}' to attach to: {kind} '{type_name}' is not in the types of {place}"
+        "there is no {what} '{}' to attach to: {kind} '{}' is not in the types of {}",
+        shown(name),
+        shown(type_name),
+        shown(place)
     )]
     TargetMissing {
         /// Where it was looked for.
@@ -353,16 +371,16 @@ pub enum ProgramError {
         type_name: String,
     },
     /// The module that it attaches to is not there.
-    #[error("the kernel has no module '{0}', or one without types")]
+    #[error("the kernel has no module '{}', or one without types", shown(.0))]
     NoModule(String),
     /// The other program does not have the function.
-    #[error("the program to attach to has no function '{0}' in its types")]
+    #[error("the program to attach to has no function '{}' in its types", shown(.0))]
     NoFunction(String),
     /// No struct_ops map uses it.
     #[error("no struct_ops map that is made uses it")]
     UnusedStructOps,
     /// Two struct_ops maps use it in different ways.
-    #[error("struct_ops maps use it as {first} and as {second}")]
+    #[error("struct_ops maps use it as {} and as {}", shown(first), shown(second))]
     TwoMembers {
         /// One.
         first: String,
@@ -393,7 +411,7 @@ pub enum MapError {
         size: u64,
     },
     /// It is for one program only, and that is not loaded.
-    #[error("it is for program {program} only, which is not loaded")]
+    #[error("it is for program {} only, which is not loaded", shown(program))]
     ExclusiveProgram {
         /// The program.
         program: String,
@@ -408,18 +426,28 @@ pub enum MapError {
     #[error("the kernel's type cannot be read")]
     Kernel(#[source] BtfError),
     /// The kernel has nothing that could be implemented so.
-    #[error("the kernel has no struct '{0}' that can be implemented")]
+    #[error("the kernel has no struct '{}' that can be implemented", shown(.0))]
     NoStruct(String),
     /// The kernel's struct does not have a member that the object sets.
-    #[error("the kernel's struct '{kernel}' has no member '{member}', and the object sets it")]
+    #[error(
+        "the kernel's struct '{}' has no member '{}', and the object sets it",
+        shown(kernel),
+        shown(member)
+    )]
     NoMember {
         /// The struct.
         kernel: String,
         /// The member.
         member: String,
     },
+    /// Members of all maps together that would take too long to compare.
+    #[error("struct_ops maps have more than {limit} members together")]
+    TooManyMembers {
+        /// How many there may be.
+        limit: usize,
+    },
     /// A member that cannot be copied.
-    #[error("member '{member}': {why}")]
+    #[error("member '{}': {}", shown(member), shown(why))]
     Member {
         /// Which.
         member: String,

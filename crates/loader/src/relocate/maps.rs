@@ -2,7 +2,7 @@
 
 use super::error::{MapError, PlanError};
 use super::externs::Externs;
-use super::{Downgrades, MapAction, MapPlan, MapSpec, StructOpsPlan, lacks};
+use super::{Downgrades, MapAction, MapPlan, MapSpec, StructOpsPlan, lacks, short};
 use crate::model::{Map, MapIdx, MapOrigin, Object, ProgIdx, Slot, SlotValue};
 use crate::target::{Feature, Target};
 use bpfsys::MapType;
@@ -251,9 +251,9 @@ impl Stage<'_, '_> {
             } else {
                 notes.push(format!(
                     "map '{}': slot {} stays empty, {what} '{}' is not loaded",
-                    map.name,
+                    short(&map.name),
                     slot.index,
-                    name.map_or("", String::as_str)
+                    short(name.map_or("", String::as_str))
                 ));
             }
         }

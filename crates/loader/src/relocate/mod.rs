@@ -42,6 +42,8 @@ use bpfsys::uapi::helpers::HelperId;
 use bpfsys::{AttachType, ProgType};
 use code::{Linked, Refs};
 use kernel_types::{Found, KernelTypes, Query};
+use std::borrow::Cow;
+use std::collections::HashSet;
 use types::Seen;
 use uses::{Layout, Uses};
 
@@ -51,15 +53,35 @@ fn lacks(target: &dyn Target, feature: Feature) -> bool {
     target.has(feature).is_no()
 }
 
+/// Bytes of a name that stands in many places; no symbol of the kernel is longer.
+#[doc(alias = "KSYM_NAME_LEN")]
+const LONGEST_NAME: usize = 512;
+
+/// A name that is repeated, cut where it is longer than any that is of use.
+fn short(name: &str) -> String {
+    let end = (0..=name.len().min(LONGEST_NAME))
+        .rev()
+        .find(|at| name.is_char_boundary(*at));
+    name.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}
+
+/// A name, or words with names in them, fit to be shown.
+fn shown(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    btf::escape(bytes.get(..LONGEST_NAME).unwrap_or(bytes))
+}
+
 /// What the kernel gets instead of what the object says, each once.
 #[derive(Debug, Default)]
-struct Downgrades(Vec<Downgrade>);
+struct Downgrades {
+    list: Vec<Downgrade>,
+    seen: HashSet<(Feature, String)>,
+}
 
 impl Downgrades {
     fn add(&mut self, feature: Feature, what: String) {
-        let new = Downgrade { feature, what };
-        if !self.0.contains(&new) {
-            self.0.push(new);
+        if self.seen.insert((feature, what.clone())) {
+            self.list.push(Downgrade { feature, what });
         }
     }
 }
@@ -235,7 +257,7 @@ impl<'t> Stage<'t> {
             modules: self.kernel.plans(),
             maps,
             programs,
-            downgrades: self.downgrades.0,
+            downgrades: self.downgrades.list,
             notes: self.notes,
         };
         Ok((plan, late))
@@ -439,8 +461,8 @@ impl<'t> Stage<'t> {
                 let function = self.object.functions.get(function.index());
                 self.notes.push(format!(
                     "program '{}': no {what}, function '{}' has none",
-                    program.name,
-                    function.map_or("", |function| &function.name)
+                    short(&program.name),
+                    short(function.map_or("", |function| &function.name))
                 ));
             }
         };

@@ -15,6 +15,9 @@ use std::collections::{HashMap, HashSet};
 #[doc(alias = "STRUCT_OPS_VALUE_PREFIX")]
 const PREFIX: &[u8] = b"bpf_struct_ops_";
 
+/// Members of all maps, at most; kernels have some tens for each.
+const MAX_MEMBERS: usize = 1 << 18;
+
 /// Bytes of a value, at most; kernels have a few hundred.
 const MAX_VALUE: u32 = 1 << 20;
 
@@ -88,12 +91,17 @@ pub(super) fn resolve<'t>(
     found: &[Option<Found<'t>>],
 ) -> Result<Resolved, PlanError> {
     let mut resolved = Resolved::default();
+    let mut members = 0usize;
     for ((at, map, ops), found) in maps(object).zip(found) {
         let error = |why| PlanError::Map {
             map: map.name.clone(),
             why,
         };
         let one = One::new(object, ops, *found).map_err(error)?;
+        members += one.here.members().len() + one.there.members().len();
+        if members > MAX_MEMBERS {
+            return Err(error(MapError::TooManyMembers { limit: MAX_MEMBERS }));
+        }
         let mut plan = StructOpsPlan {
             value_type: one.value.id(),
             module: one.module.map(|module| kernel.refer(module)),

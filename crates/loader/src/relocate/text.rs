@@ -2,7 +2,7 @@
 
 use super::{
     AttachPlan, LoadPlan, MapAction, MapPlan, MapSpec, ModuleIdx, Operand, OperandKind, Poison,
-    ProgPlan, SourceLine,
+    ProgPlan, SourceLine, shown,
 };
 use crate::model::{MapIdx, Pinning, ProgIdx, SlotValue};
 use bpfsys::insn::{CallKind, Insn, Pseudo, disasm};
@@ -14,14 +14,9 @@ use std::fmt::{self, Display, Formatter};
 /// Bytes of a value that are shown.
 const SHOWN: usize = 64;
 
-/// A name as it can be shown.
-fn safe(name: &str) -> Cow<'_, str> {
-    escape(name.as_bytes())
-}
-
 impl Display for LoadPlan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "object '{}'", safe(&self.object))?;
+        write!(f, "object '{}'", shown(&self.object))?;
         let license = escape(&self.license);
         write!(f, ", license '{license}'")?;
         let [_, major, minor, patch] = self.kern_version.to_be_bytes();
@@ -38,7 +33,7 @@ impl Display for LoadPlan {
             }
         }
         for (at, module) in self.modules.iter().enumerate() {
-            write!(f, "module {at} '{}'", safe(&module.name))?;
+            write!(f, "module {at} '{}'", shown(&module.name))?;
             if module.btf_id != 0 {
                 write!(f, ", types {}", module.btf_id)?;
             }
@@ -56,13 +51,13 @@ impl Display for LoadPlan {
         }
         for downgrade in &self.downgrades {
             let name = downgrade.feature.name();
-            writeln!(f, "    {name}: {}", safe(&downgrade.what))?;
+            writeln!(f, "    {name}: {}", shown(&downgrade.what))?;
         }
         if !self.notes.is_empty() {
             f.write_str("\nnotes:\n")?;
         }
         for note in &self.notes {
-            writeln!(f, "    {}", safe(note))?;
+            writeln!(f, "    {}", shown(note))?;
         }
         Ok(())
     }
@@ -77,28 +72,28 @@ const HOST: btf::Endian = if cfg!(target_endian = "little") {
 impl LoadPlan {
     fn map_name(&self, map: MapIdx) -> Cow<'_, str> {
         let map = self.maps.get(map.index());
-        safe(map.map_or("", |map| &map.symbol))
+        shown(map.map_or("", |map| &map.symbol))
     }
 
     fn prog_name(&self, prog: ProgIdx) -> Cow<'_, str> {
         let prog = self.programs.iter().find(|plan| plan.prog == prog);
-        safe(prog.map_or("(not loaded)", |prog| &prog.name))
+        shown(prog.map_or("(not loaded)", |prog| &prog.name))
     }
 
     fn module_name(&self, module: ModuleIdx) -> Cow<'_, str> {
         let module = self.modules.get(module.0 as usize);
-        safe(module.map_or("", |module| &module.name))
+        shown(module.map_or("", |module| &module.name))
     }
 
     fn write_map(&self, f: &mut Formatter<'_>, map: &MapPlan) -> fmt::Result {
-        write!(f, "\nmap {} '{}'", map.map.0, safe(&map.symbol))?;
+        write!(f, "\nmap {} '{}'", map.map.0, shown(&map.symbol))?;
         if map.name.is_empty() {
             f.write_str(" without a name")?;
         } else if map.name != map.symbol {
-            write!(f, " named '{}'", safe(&map.name))?;
+            write!(f, " named '{}'", shown(&map.name))?;
         }
         match &map.action {
-            MapAction::Skip(why) => return writeln!(f, ": not made, {}", safe(why)),
+            MapAction::Skip(why) => return writeln!(f, ": not made, {}", shown(why)),
             MapAction::Reuse(_) => f.write_str(", which is there")?,
             MapAction::Create => {}
         }
@@ -114,7 +109,7 @@ impl LoadPlan {
             f.write_str("    pinned by name\n")?;
         }
         if let Some(path) = &map.pin_path {
-            writeln!(f, "    pinned at {}", safe(&path.display().to_string()))?;
+            writeln!(f, "    pinned at {}", shown(&path.display().to_string()))?;
         }
         for slot in &map.slots {
             write!(f, "    [{}] = ", slot.index)?;
@@ -157,11 +152,11 @@ impl LoadPlan {
         program: &ProgPlan,
         btf: Option<&Btf<'_>>,
     ) -> fmt::Result {
-        write!(f, "\nprogram {} '{}'", program.prog.0, safe(&program.name))?;
+        write!(f, "\nprogram {} '{}'", program.prog.0, shown(&program.name))?;
         if !program.named {
             f.write_str(" without a name")?;
         }
-        write!(f, ", section '{}': ", safe(&program.section))?;
+        write!(f, ", section '{}': ", shown(&program.section))?;
         match program.prog_type.name() {
             Some(name) => f.write_str(name)?,
             None => write!(f, "type {}", program.prog_type.0)?,
@@ -213,7 +208,7 @@ impl LoadPlan {
         }
         for (at, table) in program.jump_tables.iter().enumerate() {
             let entries: Vec<String> = table.entries.iter().map(u32::to_string).collect();
-            let name = safe(&table.name);
+            let name = shown(&table.name);
             writeln!(f, "    jump table {at} '{name}': {}", entries.join(" "))?;
         }
         if !program.func_info.is_empty() {
@@ -244,7 +239,7 @@ impl LoadPlan {
         while at < program.insns.len() {
             let here = u32::try_from(at).unwrap_or(u32::MAX);
             while let Some(part) = parts.next_if(|part| part.start <= here) {
-                writeln!(f, "  {}:", safe(&part.function))?;
+                writeln!(f, "  {}:", shown(&part.function))?;
             }
             while let Some(line) = lines.next_if(|line| line.insn <= here) {
                 let line =
@@ -265,9 +260,9 @@ impl LoadPlan {
                     Poison::CoreRelo { what, why } => {
                         writeln!(f, "{what}: {}", why.replace('\n', "; "))?;
                     }
-                    Poison::Map(name) => writeln!(f, "map '{}' is not made", safe(name))?,
+                    Poison::Map(name) => writeln!(f, "map '{}' is not made", shown(name))?,
                     Poison::Kfunc(name) => {
-                        writeln!(f, "the kernel has no function '{}'", safe(name))?;
+                        writeln!(f, "the kernel has no function '{}'", shown(name))?;
                     }
                 }
             }
@@ -312,7 +307,7 @@ fn write_bytes(f: &mut Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     write!(f, "of {} bytes:", bytes.len())?;
     let mut shown = 0;
     let mut next = 0;
-    while let Some(zeros) = bytes.get(next..).map(|rest| count_zeros(rest)) {
+    while let Some(zeros) = bytes.get(next..).map(count_zeros) {
         if zeros >= GAP || next + zeros == bytes.len() {
             next += zeros;
             if next == bytes.len() {
@@ -355,7 +350,7 @@ impl Names<'_> {
     fn extern_(&self, idx: usize) -> Option<Cow<'_, str>> {
         let externs = &self.program.externs;
         let at = externs.binary_search_by_key(&idx, |note| note.insn as usize);
-        Some(safe(&externs.get(at.ok()?)?.name))
+        Some(shown(&externs.get(at.ok()?)?.name))
     }
 
     /// The function that a distance leads to.
@@ -364,7 +359,7 @@ impl Names<'_> {
         let parts = &self.program.parts;
         let at = parts.binary_search_by_key(&to, |part| part.start.into());
         let part = parts.get(at.ok()?)?;
-        Some(safe(&part.function))
+        Some(shown(&part.function))
     }
 }
 

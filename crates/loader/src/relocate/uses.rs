@@ -1,15 +1,17 @@
 //! Which parts of an object its selected programs consist of and refer to.
 
 use super::error::{InsnError, Place, PlanError};
-use crate::model::{ExternIdx, FuncIdx, Object, ProgIdx, RefTarget};
+use crate::model::{ExternIdx, FuncIdx, Function, Object, ProgIdx, RefTarget};
 use std::collections::{BTreeMap, HashMap};
 
 /// Instructions that a program may have; the verifier walks no more.
 #[doc(alias = "BPF_COMPLEXITY_LIMIT_INSNS")]
 const MAX_INSNS: usize = 1_000_000;
 
-/// Instructions of all programs of an object together.
-const MAX_TOTAL: usize = 16 * MAX_INSNS;
+/// What all programs of an object weigh together, whatever the object's size, and for each
+/// instruction of it. Functions may call one another in more ways than there is memory for.
+const MAX_TOTAL: usize = 4 * MAX_INSNS;
+const MAX_EACH: usize = 64;
 
 /// The instruction that uses something first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,18 +59,23 @@ impl Uses {
         programs: &[(ProgIdx, Option<FuncIdx>)],
     ) -> Result<Self, PlanError> {
         let mut uses = Self::default();
-        let mut total = 0;
+        let insns: usize = object.functions.iter().map(|f| f.insns.len()).sum();
+        let limit = insns.saturating_mul(MAX_EACH).saturating_add(MAX_TOTAL);
+        let weights: Vec<usize> = object.functions.iter().map(|f| weight(object, f)).collect();
+        let mut total = 0usize;
         for (prog, exception) in programs {
             let Some(program) = object.programs.get(prog.index()) else {
                 continue;
             };
             let layout = layout(object, *prog, program.func, *exception)?;
-            total += layout.len.max(layout.parts.len());
-            if total > MAX_TOTAL {
-                return Err(PlanError::TooLarge { limit: MAX_TOTAL });
-            }
+            total = total.saturating_add(object.maps.len());
             for (func, _) in &layout.parts {
                 uses.functions.entry(*func).or_insert(*prog);
+                let weight = weights.get(func.index()).copied().unwrap_or(0);
+                total = total.saturating_add(weight);
+            }
+            if total > limit {
+                return Err(PlanError::TooLarge { limit });
             }
             uses.layouts.push(layout);
         }
@@ -89,6 +96,24 @@ impl Uses {
         }
         Ok(uses)
     }
+}
+
+/// What a function adds to each program that has it: instructions, what is known of them, names.
+fn weight(object: &Object, function: &Function) -> usize {
+    let tables = function.refs.iter().map(|code_ref| match code_ref.target {
+        RefTarget::JumpTable(at) => object
+            .jump_tables
+            .get(at.index())
+            .map_or(0, |table| table.entries.len() + table.name.len() / 8),
+        _ => 0,
+    });
+    16 + function.insns.len()
+        + function.refs.len()
+        + function.func_info.len()
+        + function.line_info.len()
+        + function.core_relos.len()
+        + (function.name.len() + function.section.len()) / 8
+        + tables.sum::<usize>()
 }
 
 /// Puts the functions of a program one behind the other: its own, then each where it is called

@@ -57,7 +57,7 @@ pub(super) fn lookup(mut list: impl BufRead, names: &[&str]) -> io::Result<Vec<S
 /// `ffffffff81000000 T _text [module]`: address, kind and name.
 fn fields(line: &[u8]) -> Option<(u64, u8, &[u8])> {
     let mut words = line
-        .split(|byte| byte.is_ascii_whitespace())
+        .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty());
     let address = words
         .next()

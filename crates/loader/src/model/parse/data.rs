@@ -89,12 +89,14 @@ pub(super) fn collect(
         let name = internal_name(&options.name, section.name);
         let mut new = map(origin, name, &log.own(section.name)?);
         new.value_size = value_size;
+        log.take(data.len())?;
         new.data = data.to_vec();
         if role == Role::Constants {
             new.flags = MapFlags::RDONLY_PROG;
         }
         if let Some((id, types)) = btf.and_then(|btf| datasec(btf, section.name)) {
             new.value_type = id;
+            log.take(types.raw().len())?;
             if btf.is_some_and(|btf| is_seen(btf, &types)) {
                 new.flags |= MapFlags::MMAPABLE;
             }

@@ -1,6 +1,7 @@
 //! Externs: what the object expects from the kernel, and where values of options are.
 
 use super::data::{internal_name, map};
+use super::fixup::MAX_SAME;
 use super::map_defs::Maps;
 use super::source::{Log, Source, shown};
 use super::types::{datasec, kind_text};
@@ -174,9 +175,10 @@ impl<'b> Declared<'b> {
         log.count(name)?;
         let first = self.first.get(name).copied().unwrap_or_default();
         let mut declared = first.into_iter().flatten().filter(|id| self.is_extern(*id));
-        let id = declared
-            .next()
-            .or_else(|| self.btf.find_by_name(name).find(|id| self.is_extern(*id)));
+        let id = declared.next().or_else(|| {
+            let mut same = self.btf.find_by_name(name).take(MAX_SAME);
+            same.find(|id| first != [None; 2] && self.is_extern(*id))
+        });
         let Some(id) = id else {
             let why = match first.into_iter().flatten().next() {
                 Some(_) => "the BTF says that it is defined here",

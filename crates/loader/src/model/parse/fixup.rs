@@ -17,6 +17,9 @@ const STATIC: u32 = 0;
 const GLOBAL: u32 = 1;
 const EXTERN: u32 = 2;
 
+/// Types of one name that are looked at.
+pub(super) const MAX_SAME: usize = 64;
+
 /// The object's types, ready for the kernel as far as no kernel must be known: ids and strings
 /// are those of the file.
 pub(super) fn types(
@@ -213,10 +216,15 @@ fn hidden_functions(source: &Source<'_>, patch: &mut Patch<'_>) {
     let queries: Vec<_> = hidden
         .filter_map(|symbol| Some((symbol.name?, Some(Kind::Func))))
         .collect();
-    for id in patch.btf.find_many(&queries).into_iter().flatten() {
-        if let Ok(Type::Func(func)) = patch.btf.type_by_id(id)
-            && func.linkage() == GLOBAL
-        {
+    let btf = patch.btf;
+    let is_global =
+        |id: &TypeId| matches!(btf.type_by_id(*id), Ok(Type::Func(f)) if f.linkage() == GLOBAL);
+    for ((name, _), first) in queries.iter().zip(btf.find_many(&queries)) {
+        let Some(first) = first else { continue };
+        let found = Some(first)
+            .filter(is_global)
+            .or_else(|| btf.find_by_name(name).take(MAX_SAME).find(is_global));
+        if let Some(Ok(Type::Func(func))) = found.map(|id| btf.type_by_id(id)) {
             patch.set(func.offset(), 1, with_linkage(func.info(), STATIC));
         }
     }

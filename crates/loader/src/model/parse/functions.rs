@@ -119,6 +119,7 @@ pub(super) fn collect(source: &Source<'_>, log: &mut Log) -> Result<Functions, M
                 Ok(insns) => (insns, None),
                 Err(why) => (Vec::new(), Some(why)),
             };
+            log.take(insns.len() * Insn::SIZE)?;
             let at = index(out.functions.len());
             let linkage = linkage(symbol);
             let program = if source.role(section.index) == Role::Programs {

@@ -95,12 +95,12 @@ pub(super) fn collect(
             other => (other.map(|ty| ty.name()).unwrap_or_default(), None),
         };
         let symbol = log.own(name)?;
-        let read = || -> Result<Def, MapError> {
+        let mut read = || -> Result<Def, MapError> {
             if symbol.is_empty() {
                 return Err(MapError::NoName { index });
             }
             let body = variable(btf, &var, ty, section.size)?;
-            parse(btf, body, options, false)
+            parse(btf, body, options, false, log)
         };
         let def = read().map_err(|source| ModelError::Map {
             map: if symbol.is_empty() {
@@ -158,7 +158,11 @@ fn parse(
     body: Composite<'_>,
     options: &ParseOptions,
     inside: bool,
+    log: &mut Log,
 ) -> Result<Def, MapError> {
+    // definitions may share their types
+    log.take(body.raw().len())
+        .map_err(|_error| MapError::TooComplex)?;
     let mut def = Def::default();
     let members = body.members();
     let last = members.len().saturating_sub(1);
@@ -186,7 +190,7 @@ fn parse(
             b"values" if at != last => return Err(field.misplaced("it must be the last")),
             b"values" => {
                 field.agree(&mut def.value_size, 4)?;
-                def.inner = field.values(MapType(def.map_type), options)?;
+                def.inner = field.values(MapType(def.map_type), options, log)?;
             }
             b"pinning" if inside => {
                 return Err(field.misplaced("a map inside of a map is not pinned"));
@@ -321,6 +325,7 @@ impl Field<'_> {
         &self,
         map_type: MapType,
         options: &ParseOptions,
+        log: &mut Log,
     ) -> Result<Option<Box<Def>>, MapError> {
         let btf = self.btf;
         if !map_type.is_map_of_maps() && !map_type.is_map_of_progs() {
@@ -339,7 +344,7 @@ impl Field<'_> {
             ((_, Type::FuncProto(_)), true) => Ok(None),
             ((id, _), true) => Err(self.wrong("an array of pointers to functions", id)),
             ((_, Type::Struct(body)), false) => {
-                let inner = parse(btf, body, options, true);
+                let inner = parse(btf, body, options, true, log);
                 inner
                     .map(|inner| Some(Box::new(inner)))
                     .map_err(|source| MapError::Inner(Box::new(source)))

@@ -12,6 +12,7 @@ use crate::model::{MapIdx, MapOrigin, ProgIdx, Slot, SlotValue};
 use bpfsys::{MapType, ProgType};
 use btf::types::Composite;
 use btf::{Btf, Endian, Type, TypeId};
+use std::collections::HashMap;
 
 /// Bytes of a pointer.
 const POINTER: u64 = 8;
@@ -34,7 +35,8 @@ pub(super) fn definitions(
 ) -> Result<(), ModelError> {
     for (table, section) in source.reloc_tables(|role| role == Role::Maps) {
         let Some(btf) = btf else { continue };
-        let places = places(btf, section, maps);
+        let places = places(btf, section, maps, log)?;
+        log.take(table.data()?.len())?;
         for reloc in source.elf.relocs(table)? {
             let target = Target::of(source, section, &reloc);
             target
@@ -56,10 +58,16 @@ pub(super) fn definitions(
 }
 
 /// The variables of a section, ascending.
-fn places(btf: &Btf<'_>, section: &Section<'_>, maps: &Maps) -> Vec<Place> {
+fn places(
+    btf: &Btf<'_>,
+    section: &Section<'_>,
+    maps: &Maps,
+    log: &mut Log,
+) -> Result<Vec<Place>, ModelError> {
     let Some((_, vars)) = datasec(btf, section.name) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
+    log.take(vars.raw().len())?;
     let mut places: Vec<_> = vars
         .vars()
         .filter_map(|var| {
@@ -76,7 +84,7 @@ fn places(btf: &Btf<'_>, section: &Section<'_>, maps: &Maps) -> Vec<Place> {
         })
         .collect();
     places.sort_by_key(|place| place.start);
-    places
+    Ok(places)
 }
 
 /// The variable that has a pointer at a place.
@@ -173,7 +181,8 @@ fn slots_start(btf: &Btf<'_>, id: TypeId) -> Option<u64> {
     let (_, Type::Struct(body)) = btf.resolve(id).ok()? else {
         return None;
     };
-    let last = body.members().last()?;
+    let mut members = body.members();
+    let last = members.nth(members.len().checked_sub(1)?)?;
     last.name
         .is(b"values")
         .then_some(u64::from(last.bit_offset / 8))
@@ -185,10 +194,12 @@ pub(super) fn struct_ops(
     btf: Option<&Btf<'_>>,
     functions: &Functions,
     maps: &mut Maps,
+    log: &mut Log,
 ) -> Result<(), ModelError> {
     for (table, section) in source.reloc_tables(|role| role == Role::StructOps) {
         let Some(btf) = btf else { continue };
-        let places = places(btf, section, maps);
+        let places = places(btf, section, maps, log)?;
+        log.take(table.data()?.len())?;
         let mut members = Members::default();
         for reloc in source.elf.relocs(table)? {
             let target = Target::of(source, section, &reloc);
@@ -209,27 +220,23 @@ pub(super) fn struct_ops(
     Ok(())
 }
 
-/// Places of members of the type that was asked for last: (bits, number), ascending.
+/// Places of members of each type: (bits, number), ascending.
 #[derive(Default)]
 struct Members {
-    of: TypeId,
-    by_place: Vec<(u32, u32)>,
+    by_place: HashMap<TypeId, Vec<(u32, u32)>>,
 }
 
 impl Members {
     /// The first member at a bit of a struct.
     fn at(&mut self, body: &Composite<'_>, bit: u32) -> Option<u32> {
-        if self.of != body.id() {
-            self.of = body.id();
-            self.by_place = body
-                .members()
-                .map(|member| member.bit_offset)
-                .zip(0u32..)
-                .collect();
-            self.by_place.sort_unstable();
-        }
-        let at = self.by_place.partition_point(|(place, _)| *place < bit);
-        let (place, number) = self.by_place.get(at)?;
+        let by_place = self.by_place.entry(body.id()).or_insert_with(|| {
+            let members = body.members();
+            let mut places: Vec<_> = members.map(|m| m.bit_offset).zip(0u32..).collect();
+            places.sort_unstable();
+            places
+        });
+        let at = by_place.partition_point(|(place, _)| *place < bit);
+        let (place, number) = by_place.get(at)?;
         (*place == bit).then_some(*number)
     }
 }

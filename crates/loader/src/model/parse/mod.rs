@@ -86,7 +86,7 @@ impl Object {
 
         let jump_tables = refs::collect(&source, &externs, &maps, &mut functions, &mut log)?;
         map_relocs::definitions(&source, btf.as_ref(), &functions, &mut maps, &mut log)?;
-        map_relocs::struct_ops(&source, btf.as_ref(), &functions, &mut maps)?;
+        map_relocs::struct_ops(&source, btf.as_ref(), &functions, &mut maps, &mut log)?;
         if let Some(btf) = &btf {
             ext::collect(&source, btf, &mut functions, &mut log)?;
             callbacks::assign(btf, &mut functions);

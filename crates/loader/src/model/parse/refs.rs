@@ -28,6 +28,7 @@ pub(super) fn collect(
     let mut relocs: Vec<(u32, Reloc)> = Vec::new();
     for (table, section) in source.reloc_tables(Role::is_code) {
         let entries = source.elf.relocs(table)?;
+        log.take(table.data()?.len())?;
         relocs.extend(entries.map(|reloc| (section.index, reloc)));
     }
     relocs.sort_by_key(|(section, reloc)| (*section, reloc.offset));

@@ -8,10 +8,12 @@ use btf::{Btf, BtfError, Endian};
 
 /// Notes that are kept; a file with more of them has other problems.
 const MAX_NOTES: usize = 1000;
+/// Bytes that what has a name takes beside it.
+const OWNER: usize = 32;
 /// Bytes of a name in a message.
 const SHOWN: usize = 80;
 
-/// What was left out, and how many bytes names have taken.
+/// What was left out, and how many bytes parts of the file have taken.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) notes: Vec<String>,
@@ -38,20 +40,25 @@ impl Log {
         }
     }
 
-    /// Counts a name that is looked at or copied, so that names that are parts of each other
-    /// cannot take more than a small multiple of the file.
-    pub(super) fn count(&mut self, name: &[u8]) -> Result<(), ModelError> {
+    /// Counts bytes that are looked at or copied, so that parts of the file that share bytes
+    /// cannot take more than a small multiple of it.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), ModelError> {
         let limit = self.limit;
         self.left = self
             .left
-            .checked_sub(name.len())
-            .ok_or(ModelError::NamesOverlap { limit })?;
+            .checked_sub(bytes)
+            .ok_or(ModelError::Overlap { limit })?;
         Ok(())
+    }
+
+    /// Counts a name.
+    pub(super) fn count(&mut self, name: &[u8]) -> Result<(), ModelError> {
+        self.take(name.len())
     }
 
     /// A name as text.
     pub(super) fn own(&mut self, name: &[u8]) -> Result<String, ModelError> {
-        self.count(name)?;
+        self.take(name.len().saturating_add(OWNER))?;
         Ok(String::from_utf8_lossy(name).into_owned())
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn collect(
             new.map_type = MapType::STRUCT_OPS;
             new.value_size = body.size();
             new.value_type = type_id;
+            log.take(value.len())?;
             new.data = value.to_vec();
             new.autocreate = !is_off;
             if link {

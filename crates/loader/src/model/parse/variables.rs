@@ -63,6 +63,7 @@ fn of_section(
     };
     let typed = btf.and_then(|btf| Some((btf, datasec(btf, section.name)?.1)));
     if let Some((btf, types)) = typed {
+        log.take(types.raw().len())?;
         for var in types.vars() {
             let Ok(Type::Var(view)) = btf.type_by_id(var.type_id) else {
                 continue;

@@ -40,6 +40,8 @@ fn object(endian: Endian) -> Object {
             bit_offset: bit,
             bitfield_size: width,
         };
+        let old = b.add_int_bits(b"unsigned int", 4, 0, 4, 8);
+        let old = b.add_struct(b"old", 4, &[Member::new(b"field", old, 0)]);
         let members = [
             bits(&b"low"[..], 0, 3),
             bits(b"high", 3, 10),
@@ -68,6 +70,7 @@ fn object(endian: Endian) -> Object {
             ("text", text, 8, 1),
             ("grid", grid, 12, 2),
             ("config", constant, 16, 4),
+            ("old", old, 4, 4),
         ] {
             at = at / align * align + if at % align == 0 { 0 } else { align };
             vars.push(SecVar {
@@ -187,6 +190,9 @@ fn parts() {
     let (little, big) = part("config.low", "7");
     assert_eq!(little[..2], [0xa7, 0xa5]);
     assert_eq!(big[..2], [0xe5, 0xa5]);
+    let (little, big) = part("old.field", "0");
+    assert_eq!(little[..2], [0x05, 0xa0]);
+    assert_eq!(big[..2], [0xa0, 0x05]);
     let (little, big) = part("config.high", "0");
     assert_eq!(little[..2], [0x05, 0xa0]);
     assert_eq!(big[..2], [0xa0, 0x05]);

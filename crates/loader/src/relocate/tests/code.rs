@@ -209,12 +209,9 @@ fn programs_have_bounds() {
 
     object.functions[one.index()].refs.clear();
     let program = object.programs[0].clone();
-    object.programs = vec![program; 27];
-    fails(
-        &object,
-        &Described::default(),
-        "programs have more than 16000000 instructions together",
-    );
+    object.programs = vec![program; 140];
+    let error = plan(&object, &Described::default()).expect_err("too large");
+    assert!(matches!(error, PlanError::TooLarge { limit: 80_800_128 }));
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! Objects made in code, and what plans make of them.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "objects of tests are small"
+)]
+
 mod attach;
 mod code;
 mod core;

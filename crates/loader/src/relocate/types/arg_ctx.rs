@@ -6,7 +6,8 @@ use crate::relocate::{Downgrades, lacks};
 use crate::target::{Feature, Target};
 use bpfsys::ProgType;
 use btf::build::Builder;
-use btf::{Btf, BtfError, Type, TypeId};
+use btf::{Btf, BtfError, Type, TypeId, escape};
+use std::collections::{HashMap, HashSet};
 
 /// The context of each type of program, as a struct's name.
 #[doc(alias = "global_ctx_map")]
@@ -60,49 +61,56 @@ pub(super) fn change<'o>(
     if seen.ctx_tags.is_empty() || !lacks(target, Feature::ArgCtxTag) {
         return Ok(());
     }
+    let mut tagged: HashMap<TypeId, Vec<Arg<'_>>> = HashMap::new();
+    for arg in seen.ctx_tags.iter().filter_map(|tag| Arg::of(btf, *tag)) {
+        tagged.entry(arg.func).or_default().push(arg);
+    }
     for program in programs {
         let Some(name) = context(program.prog_type) else {
             continue;
         };
-        let before: Vec<TypeId> = program.func_info.iter().map(|info| info.type_id).collect();
         let mut pointer = None;
-        for tag in &seen.ctx_tags {
-            let Some(arg) = Arg::of(btf, *tag) else {
+        let mut done = HashSet::new();
+        for info in program.func_info.iter_mut() {
+            let Some(args) = tagged.get(&info.type_id) else {
                 continue;
             };
-            let Some(at) = before.iter().position(|id| *id == arg.func) else {
-                continue;
-            };
-            if !needs_change(btf, arg.type_id, program.prog_type, name) {
+            let func = info.type_id;
+            if !done.insert(func) {
                 continue;
             }
-            let Some(info) = program.func_info.get_mut(at) else {
-                continue;
-            };
-            let builder = edit.builder()?;
-            if info.type_id == arg.func {
-                info.type_id = copy(btf, builder, &arg)?;
-                let name = String::from_utf8_lossy(arg.name).into_owned();
-                let what = format!("function '{name}' says its context by type");
-                downgrades.add(Feature::ArgCtxTag, what);
-            }
-            let to = *pointer.get_or_insert_with(|| {
-                let context = builder.add_struct(name, 0, &[]);
-                builder.add_ptr(context)
-            });
-            builder.add_decl_tag(CTX_TAG, info.type_id, arg.component);
-            let proto = builder.record_mut(info.type_id);
-            let proto = TypeId(proto.map_or(0, |func| func.size_or_type()));
-            if let Some(mut proto) = builder.record_mut(proto) {
-                let (params, _) = proto.rest_mut().as_chunks_mut::<2>();
-                if let Some([_, type_id]) = params.get_mut(arg.index) {
-                    *type_id = to.0;
+            for arg in args {
+                if !needs_change(btf, arg.type_id, program.prog_type, name) {
+                    continue;
+                }
+                let builder = edit.builder()?;
+                if info.type_id == func {
+                    info.type_id = copy(btf, builder, arg)?;
+                    let name = escape(arg.name);
+                    let what = format!("function '{name}' says its context by type");
+                    downgrades.add(Feature::ArgCtxTag, what);
+                }
+                let to = *pointer.get_or_insert_with(|| {
+                    let context = builder.add_struct(name, 0, &[]);
+                    builder.add_ptr(context)
+                });
+                builder.add_decl_tag(CTX_TAG, info.type_id, arg.component);
+                let func = builder.record_mut(info.type_id);
+                let proto = TypeId(func.map_or(0, |func| func.size_or_type()));
+                if let Some(mut proto) = builder.record_mut(proto) {
+                    let (params, _) = proto.rest_mut().as_chunks_mut::<2>();
+                    if let Some([_, type_id]) = params.get_mut(arg.index) {
+                        *type_id = to.0;
+                    }
                 }
             }
         }
     }
     Ok(())
 }
+
+/// Parameters that a function has at most. Copies of more would be many times the object.
+const MAX_PARAMS: usize = 16;
 
 /// A parameter with the tag, of a global function.
 struct Arg<'o> {
@@ -126,8 +134,8 @@ impl<'o> Arg<'o> {
             return None;
         };
         let index = usize::try_from(tag.component_idx()).ok()?;
-        let param = proto.params().nth(index)?;
-        (func.linkage() == GLOBAL).then(|| Self {
+        let param = proto.params().take(MAX_PARAMS).nth(index)?;
+        (func.linkage() == GLOBAL && proto.params().len() <= MAX_PARAMS).then(|| Self {
             func: tag.type_id(),
             name: func.name().or_empty(),
             proto: func.proto(),

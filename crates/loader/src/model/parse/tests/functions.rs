@@ -3,7 +3,7 @@ use crate::model::{AttachTo, Linkage};
 use crate::testing::{EXIT, FUNC, GLOBAL, LOCAL, PROGBITS, WEAK};
 use bpfsys::uapi::flags::ProgLoadFlags;
 use bpfsys::{AttachType, ProgType};
-use btf::Endian;
+use btf::{Endian, Type};
 
 #[test]
 fn programs_are_functions_outside_of_text() {
@@ -47,13 +47,31 @@ fn programs_are_functions_outside_of_text() {
 }
 
 #[test]
-fn hidden_functions_are_hidden() {
+fn hidden_functions_are_static_for_the_kernel() {
     let mut file = File::native();
-    let text = file.code(".text", &[EXIT]);
+    let text = file.code(".text", &[EXIT, EXIT]);
     file.func("f", text, 0, 1);
     file.hide();
+    file.func("g", text, 1, 1);
+    file.types(|b| {
+        let int = b.add_int(b"int", 4, 0);
+        let proto = b.add_func_proto(int, &[]);
+        // a static function of another file has the name too
+        b.add_func(b"f", 0, proto);
+        b.add_func(b"f", 1, proto);
+        b.add_func(b"g", 1, proto);
+    });
     let object = parse(&file);
     assert_eq!(function(&object, "f").linkage, Linkage::Hidden);
+    let btf = object.btf.as_ref().unwrap();
+    let linkages: Vec<_> = btf
+        .types()
+        .filter_map(|(_, ty)| match ty {
+            Type::Func(func) => Some(func.linkage()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(linkages, [0, 0, 1]);
 }
 
 #[test]

@@ -315,7 +315,7 @@ fn names_that_are_parts_of_each_other() {
     bytes[symtab + 24..symtab + 32].copy_from_slice(&(start as u64).to_le_bytes());
     bytes[symtab + 32..symtab + 40].copy_from_slice(&(size as u64).to_le_bytes());
     let error = Object::parse(&bytes, &ParseOptions::default()).unwrap_err();
-    assert!(matches!(error, ModelError::NamesOverlap { .. }), "{error}");
+    assert!(matches!(error, ModelError::Overlap { .. }), "{error}");
 }
 
 /// Functions that share instructions would be made many times the file.
@@ -393,4 +393,55 @@ fn exception_callbacks() {
         expect(&broken, "main", &[(0, &format!("broken {why}"))]);
     }
     expect(&object("some other tag", false), "main", &[]);
+}
+
+/// Sections that all are the same bytes: each would be copied.
+#[test]
+fn sections_that_share_bytes() {
+    for (name, kind, flags) in [
+        (".data.x", PROGBITS, 3),
+        ("tc", PROGBITS, crate::testing::EXEC),
+    ] {
+        let mut file = File::native();
+        let start = file.section(name, kind, flags, &[0x95; 8000]);
+        file.symbol("f0", start, (0, 8000), GLOBAL | crate::testing::FUNC);
+        for at in 0..300u16 {
+            let section = file.section(name, kind, flags, &[]);
+            let name = format!("f{}", at + 1);
+            file.symbol(&name, section, (0, 8000), GLOBAL | crate::testing::FUNC);
+        }
+        let mut bytes = file.build();
+        let table = u64::from_le_bytes(bytes[0x28..0x30].try_into().unwrap());
+        let header = |index: u64| usize::try_from(table + index * 64).unwrap();
+        let place = bytes[header(2) + 24..header(2) + 40].to_vec();
+        for index in 3..303 {
+            bytes[header(index) + 24..header(index) + 40].copy_from_slice(&place);
+        }
+        let error = Object::parse(&bytes, &ParseOptions::default()).unwrap_err();
+        assert!(matches!(error, ModelError::Overlap { .. }), "{error}");
+    }
+}
+
+/// Definitions that all have one type of many members: each would be read.
+#[test]
+fn definitions_that_share_types() {
+    let mut file = File::native();
+    file.section(".maps", PROGBITS, 3, &[0; 64]);
+    file.types(|b| {
+        let int = b.add_int(b"int", 4, 0);
+        let array = b.add_array(int, int, 2);
+        let number = b.add_ptr(array);
+        let members = vec![Member::new(b"type", number, 0); 3000];
+        let body = b.add_struct(b"", 8, &members);
+        let vars: Vec<_> = (0..3000)
+            .map(|_| SecVar {
+                type_id: b.add_var(b"m", 1, body),
+                offset: 0,
+                size: 32,
+            })
+            .collect();
+        b.add_datasec(b".maps", 64, &vars);
+    });
+    let expected = "map `m`: all definitions together are many times the file";
+    assert_eq!(error(&file), expected);
 }

@@ -1,5 +1,6 @@
 //! What a person can do about an object that cannot be loaded.
 
+use loader::elf::ElfError;
 use loader::kernel::{Cause, KernelError};
 use loader::model::sec_defs::SecDef;
 use loader::model::{EditError, ModelError};
@@ -9,6 +10,11 @@ use loader::target::TargetError;
 /// What can be done about a file that cannot be read as an object.
 pub(crate) fn for_model(error: &ModelError) -> Option<&'static str> {
     match error {
+        ModelError::Elf(
+            ElfError::SectionTable { .. }
+            | ElfError::SectionBounds { .. }
+            | ElfError::Truncated { .. },
+        ) => Some("the file is shorter than it says: it was cut, or is being written"),
         ModelError::Elf(_) => Some("an object is what `clang -target bpf -g -O2 -c` writes"),
         ModelError::Map { source, .. }
             if matches!(source, loader::model::MapError::Unknown { .. }) =>
