@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bpfsys::cmd::{LoaderMapInput, LoaderRun, MapCreate, MapLookupElem, ProgLoad, ProgTestRun};
 use bpfsys::insn::{Size, asm};
 use bpfsys::uapi::flags::ProgLoadFlags;
-use bpfsys::{MapFd, MapType, ProgFd, ProgType, Refusal};
+use bpfsys::{MapFd, MapType, ProgFd, ProgType, Refusal, probe};
 use loader::light::{LightLoaded, LightProgram, MapInput, RunError, RunOptions, Step};
 use loader::model::Object;
 use nix::errno::Errno;
-use rbpftool_tests::ensure_eq;
+use rbpftool_tests::{ensure_eq, requires};
 
 use crate::{Bench, objects};
 
@@ -24,6 +24,7 @@ pub(crate) fn add(bench: &mut Bench) {
         ("maps", &[]),
         ("static_data", &[]),
         ("strings", &[]),
+        ("callbacks", &[]),
         ("subprogs", &[]),
         ("tail_calls", &["middle", "last"]),
     ] {
@@ -31,6 +32,14 @@ pub(crate) fn add(bench: &mut Bench) {
             works(name, programs)
         });
     }
+    bench.one("programs_work::jump_tables", || {
+        requires!(
+            !probe::map_type(MapType::INSN_ARRAY).is_no(),
+            "this kernel has no instruction arrays"
+        );
+        works("jump_tables", &[])
+    });
+    bench.one("only_new_descriptors_are_taken", only_new);
     bench.one("values_and_sizes_are_taken", values_and_sizes);
     bench.one("given_values_must_fit", refusals);
     bench.one("weak_symbols_may_be_missing", weak_symbols);
@@ -117,7 +126,7 @@ fn values_and_sizes() -> Result<()> {
         ensure_eq!(&value(map(&program, &loaded, name)?)?, expected, "{name}");
     }
 
-    let object = objects::object("subprogs")?;
+    let object = objects::object("callbacks")?;
     let program = objects::program(&object, false)?;
     let at = place(&program, "numbers")?;
     let mut options = RunOptions::default();
@@ -184,16 +193,17 @@ fn failure() -> Result<()> {
 }
 
 fn switched_off() -> Result<()> {
-    let mut object = objects::object("subprogs")?;
+    let mut object = objects::object("tail_calls")?;
     for program in object.programs_mut() {
-        program.autoload = program.name == "alone";
+        program.autoload = program.name == "last";
     }
     for map in object.maps_mut() {
         map.autocreate = false;
     }
     let (program, loaded) = load(&object)?;
     let names: Vec<_> = program.progs.iter().map(|prog| &*prog.name).collect();
-    ensure_eq!(names, ["alone"]);
+    ensure_eq!(names, ["last"]);
+    ensure!(!loaded.maps.is_empty(), "no map is told");
     ensure!(loaded.maps.iter().all(Option::is_none), "a map was made");
     Ok(())
 }
