@@ -25,6 +25,8 @@ pub enum Op {
     PossibleCpus,
     /// Reading `/proc/kallsyms`.
     Symbols,
+    /// Adding a key to a keyring.
+    AddKey,
 }
 
 impl fmt::Display for Op {
@@ -41,6 +43,7 @@ impl fmt::Display for Op {
             Self::FdKind => f.write_str("/proc/self/fd"),
             Self::PossibleCpus => f.write_str("/sys/devices/system/cpu/possible"),
             Self::Symbols => f.write_str("/proc/kallsyms"),
+            Self::AddKey => f.write_str("add_key"),
         }
     }
 }
@@ -99,6 +102,8 @@ pub enum Refusal {
     UnknownMapType,
     /// The object kept growing between the calls that ask for size and content.
     KeepsChanging,
+    /// A descriptor that a program hands over and did not make.
+    NotNew,
     /// A test run whose context would hold addresses for the kernel to write to.
     ContextPointers,
     /// An answer that breaks the kernel's own rules.
@@ -126,6 +131,7 @@ impl Refusal {
             Self::WrongKind => "file descriptor is of another kind",
             Self::UnknownMapType => "map type is unknown to this build",
             Self::KeepsChanging => "object keeps growing while it is read",
+            Self::NotNew => "the program hands over a descriptor that it did not make",
             Self::ContextPointers => "the kernel would write to addresses inside this context",
             Self::BadAnswer => "unexpected answer",
             Self::NoCpuList => "cannot tell the possible cpus",
@@ -136,7 +142,7 @@ impl Refusal {
 
     const fn kind(self) -> ErrorKind {
         match self {
-            Self::WrongKind => ErrorKind::BadFd,
+            Self::WrongKind | Self::NotNew => ErrorKind::BadFd,
             Self::UnknownMapType => ErrorKind::Unsupported,
             Self::ContextPointers => ErrorKind::Unsupported,
             Self::TooMany => ErrorKind::TooBig,

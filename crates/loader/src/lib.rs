@@ -53,6 +53,7 @@ pub mod elf;
 mod error;
 mod facade;
 pub mod kernel;
+pub mod light;
 pub mod link_objects;
 pub mod model;
 pub mod relocate;

@@ -18,6 +18,7 @@ pub(crate) const SUITES: &[&str] = &[
     "uapi_layout",
     "kernel_probes",
     "kernel_cmds",
+    "kernel_light",
     "kernel_load",
     "kernel_tool",
     "oracle_bpftool",

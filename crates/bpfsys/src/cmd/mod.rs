@@ -14,6 +14,7 @@ pub mod ids;
 pub mod iter;
 pub(crate) mod known;
 pub mod link;
+pub mod loader_run;
 pub(crate) mod log_growth;
 pub mod map;
 pub mod map_batch;
@@ -31,6 +32,7 @@ pub mod token;
 pub use btf::BtfLoad;
 pub use iter::IterCreate;
 pub use link::{IterTargetSpec, KprobeFunctions, LinkCreate, LinkDetach, LinkTarget, LinkUpdate};
+pub use loader_run::{LoaderMapInput, LoaderOutcome, LoaderRun};
 pub use log_growth::LogLevel;
 pub use map::{MapCreate, MapFreeze};
 pub use map_batch::{

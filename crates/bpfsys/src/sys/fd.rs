@@ -8,6 +8,7 @@
 
 use crate::error::{Op, SysError};
 use nix::fcntl::{FcntlArg, fcntl};
+use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// The lowest number an adopted descriptor may have. 0 means "none" in many attribute fields, and
@@ -36,6 +37,25 @@ pub(crate) fn raise(fd: OwnedFd) -> Result<OwnedFd, SysError> {
     Ok(raised)
 }
 
+/// The numbers of all open descriptors of this process.
+pub(crate) fn open_numbers() -> Result<BTreeSet<RawFd>, SysError> {
+    let failed = |error: std::io::Error| SysError::from_io(Op::FdKind, &error);
+    let mut numbers = BTreeSet::new();
+    for entry in std::fs::read_dir("/proc/self/fd").map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        numbers.extend(name.to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    // The one that listed them is among them, and closed again.
+    numbers.retain(|number| is_open(*number));
+    Ok(numbers)
+}
+
+/// Whether a number is that of an open descriptor.
+pub(crate) fn is_open(number: RawFd) -> bool {
+    // SAFETY: the call reads flags of a descriptor, and fails for numbers of none.
+    unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
 /// The number as attribute structures hold it.
 pub(crate) fn number(fd: &impl AsRawFd) -> u32 {
     // Open descriptors are never negative.
@@ -45,6 +65,16 @@ pub(crate) fn number(fd: &impl AsRawFd) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn open_numbers_are_those_of_open_descriptors() {
+        let fd: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+        let raw = fd.as_raw_fd();
+        assert!(open_numbers().unwrap().contains(&raw));
+        assert!(is_open(raw));
+        assert!(!is_open(-1));
+        assert!(!is_open(i32::MAX));
+    }
 
     #[test]
     fn descriptors_stay_above_streams() {

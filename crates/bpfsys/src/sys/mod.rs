@@ -1,9 +1,11 @@
-//! The unsafe mechanism: the system call, file descriptors, mappings and perf events.
+//! The unsafe mechanism: the system call, file descriptors, mappings, perf events and
+//! keyrings.
 //!
 //! Nothing here knows what a command means; that is the business of [`cmd`](crate::cmd).
 
 pub(crate) mod bpf;
 pub(crate) mod fd;
 pub mod kernel_btf;
+pub mod keyring;
 pub mod mmap;
 pub mod perf_event;

@@ -7,5 +7,6 @@ pub mod helpers;
 pub mod info;
 pub mod perf;
 pub mod ptr;
+pub mod skeleton;
 
 pub use ptr::UserPtr;

@@ -5,12 +5,13 @@ use super::error::InsnError;
 use super::externs::{Externs, Resolved};
 use super::uses::{Layout, Use, Uses};
 use super::{
-    CoreNote, ExternNote, JumpTablePlan, Operand, OperandKind, Part, PlanError, Poison, Poisoned,
-    core_reloc, short,
+    CoreNote, ExternNote, JumpTablePlan, Late, Operand, OperandKind, Part, PlanError, Poison,
+    Poisoned, core_reloc, short,
 };
 use crate::model::{ExternIdx, ExternKind, FuncIdx, Function, MapIdx, Object, RefTarget, TableIdx};
 use bpfsys::insn::opcode::split_imm64;
 use bpfsys::insn::{CallKind, Insn, Pseudo, opcode};
+use btf::core_reloc::CoreRelo;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// First number of helpers that calls stand for which name maps that were not made. libbpf's
@@ -38,6 +39,8 @@ pub(super) struct Code {
     pub(super) maps: BTreeSet<MapIdx>,
     /// Whether it calls functions of modules.
     pub(super) module_calls: bool,
+    /// What is left to whoever loads.
+    pub(super) late: Late,
 }
 
 /// What references become.
@@ -226,7 +229,7 @@ impl Refs<'_> {
             .get(insn as usize)
             .is_some_and(|slot| slot.code == opcode::code::CALL);
         if !is_call {
-            return self.address(insn, resolved, code);
+            return self.address(insn, at, resolved, code);
         }
         let is_function = matches!(extern_.kind, ExternKind::Kfunc { .. });
         let call = code.call(insn, "a function of the kernel")?;
@@ -247,6 +250,11 @@ impl Refs<'_> {
                 code.poison(insn, 1, helper, Poison::Kfunc(short(&extern_.name)));
                 Ok(())
             }
+            Resolved::Late if is_function => {
+                *call = Insn::new(opcode::code::CALL, 0, CallKind::Kfunc as u8, 0, 0);
+                code.late.symbols.push((insn, at));
+                Ok(())
+            }
             _ => Err(InsnError::Opcode {
                 what: "a variable of the kernel",
                 must: "a load of 64 bits",
@@ -255,7 +263,13 @@ impl Refs<'_> {
     }
 
     /// The address of an extern.
-    fn address(&self, insn: u32, resolved: Resolved, code: &mut Code) -> Result<(), InsnError> {
+    fn address(
+        &self,
+        insn: u32,
+        at: ExternIdx,
+        resolved: Resolved,
+        code: &mut Code,
+    ) -> Result<(), InsnError> {
         let [first, second] = code.wide(insn, "a symbol of the kernel")?;
         match resolved {
             Resolved::Option { map, offset } => {
@@ -268,6 +282,11 @@ impl Refs<'_> {
             Resolved::Absent => {
                 first.set_src(Pseudo::Number as u8);
                 (first.imm, second.imm) = (0, 0);
+            }
+            Resolved::Late => {
+                first.set_src(Pseudo::Number as u8);
+                (first.imm, second.imm) = (0, 0);
+                code.late.symbols.push((insn, at));
             }
             Resolved::Type { id, module, .. } => {
                 first.set_src(Pseudo::BtfId as u8);
@@ -334,6 +353,15 @@ pub(super) fn link(
             ..poisoned.clone()
         });
         out.poisoned.extend(moved);
+        let moved = code.late.symbols.iter();
+        out.late
+            .symbols
+            .extend(moved.map(|(insn, symbol)| (insn + start, *symbol)));
+        let moved = code.late.core_relos.iter().map(|relo| CoreRelo {
+            insn_off: relo.insn_off.saturating_add(start.saturating_mul(8)),
+            ..*relo
+        });
+        out.late.core_relos.extend(moved);
         let moved = code.externs.iter().map(|note| ExternNote {
             insn: note.insn + start,
             ..note.clone()

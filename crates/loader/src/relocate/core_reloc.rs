@@ -29,6 +29,8 @@ pub(super) struct Stage<'t> {
     resolver: Option<Resolver<'t>>,
     explain: bool,
     told: usize,
+    /// Whether whoever loads answers them, with the object's types.
+    defer: bool,
 }
 
 impl<'t> Stage<'t> {
@@ -52,6 +54,7 @@ impl<'t> Stage<'t> {
                 resolver: None,
                 explain,
                 told: 0,
+                defer: false,
             });
         };
         let foreign = relos
@@ -94,7 +97,17 @@ impl<'t> Stage<'t> {
             resolver: Some(resolver),
             explain,
             told: 0,
+            defer: false,
         })
+    }
+
+    /// Leaves all relocations to whoever loads; without types of the object nobody can.
+    pub(super) fn deferred(object: &Object) -> Self {
+        Self {
+            resolver: None,
+            explain: false,
+            defer: object.btf.is_some(),
+        }
     }
 
     /// Changes the instruction that the relocation is of.
@@ -108,6 +121,10 @@ impl<'t> Stage<'t> {
         if !relo.insn_off.is_multiple_of(8) || insn as usize >= len {
             let offset = relo.insn_off;
             return Err((insn, InsnError::NoInsn { offset, len }));
+        }
+        if self.defer {
+            code.late.core_relos.push(relo);
+            return Ok(());
         }
         let Some(resolver) = &mut self.resolver else {
             let what = "a core relocation";

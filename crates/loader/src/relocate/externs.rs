@@ -29,6 +29,8 @@ pub(super) enum Resolved {
     },
     /// A function that is not there.
     Absent,
+    /// Something that whoever loads looks for.
+    Late,
 }
 
 /// Options that a map of them may have room for at most; the largest kernel configuration is far
@@ -124,20 +126,35 @@ pub(super) fn resolve<'t>(
     };
     stage.options(options, &mut externs)?;
     stage.addresses(&mut externs)?;
+    stage.broken()?;
     for (typed, found) in typed(object, uses).zip(found) {
         let resolved = stage
             .typed(&typed, *found, &mut externs.fd_array)
             .map_err(|why| stage.error(typed.at, why))?;
         externs.resolved.insert(typed.at, resolved);
     }
+    Ok(externs)
+}
+
+/// Resolves options of the configuration, and leaves symbols to whoever loads.
+pub(super) fn defer<'t>(
+    object: &Object,
+    target: &'t dyn Target,
+    kernel: &KernelTypes<'t>,
+    options: &PlanOptions,
+    uses: &Uses,
+) -> Result<Externs, PlanError> {
+    let mut externs = Externs::default();
+    let stage = Stage {
+        object,
+        target,
+        kernel,
+        uses,
+    };
+    stage.options(options, &mut externs)?;
+    stage.broken()?;
     for at in uses.externs.keys() {
-        if let Some(Extern {
-            kind: ExternKind::Broken(why),
-            ..
-        }) = object.externs.get(at.index())
-        {
-            return Err(stage.error(*at, ExternError::Broken(why.clone())));
-        }
+        externs.resolved.entry(*at).or_insert(Resolved::Late);
     }
     Ok(externs)
 }
@@ -150,6 +167,20 @@ struct Stage<'o, 't> {
 }
 
 impl Stage<'_, '_> {
+    /// Refuses externs that make no sense.
+    fn broken(&self) -> Result<(), PlanError> {
+        for at in self.uses.externs.keys() {
+            if let Some(Extern {
+                kind: ExternKind::Broken(why),
+                ..
+            }) = self.object.externs.get(at.index())
+            {
+                return Err(self.error(*at, ExternError::Broken(why.clone())));
+            }
+        }
+        Ok(())
+    }
+
     /// An error where the extern is used first.
     fn error(&self, at: ExternIdx, why: ExternError) -> PlanError {
         let name = self.object.externs.get(at.index());

@@ -21,6 +21,7 @@ mod error;
 mod externs;
 mod kconfig;
 mod kernel_types;
+mod late;
 mod maps;
 mod options;
 mod plan;
@@ -28,6 +29,8 @@ mod struct_ops;
 mod text;
 mod types;
 mod uses;
+
+pub(crate) use late::Late;
 
 pub use error::{ExternError, InsnError, MapError, Place, PlanError, ProgramError, SourceLine};
 pub use options::PlanOptions;
@@ -102,6 +105,28 @@ impl LoadPlan {
             target,
             options,
             kernel: KernelTypes::new(target),
+            defer: false,
+            downgrades: Downgrades::default(),
+            notes: object.notes.clone(),
+        }
+        .run()
+        .map(|(plan, _late)| plan)
+    }
+
+    /// As [`new`](Self::new) without knowing the kernel's types and symbols: relocations by type,
+    /// symbols, and what programs attach to are left to whoever loads, and are beside the plan,
+    /// one for each of its programs.
+    pub(crate) fn deferred(
+        object: &Object,
+        target: &dyn Target,
+        options: &PlanOptions,
+    ) -> Result<(Self, Vec<Late>), PlanError> {
+        Stage {
+            object,
+            target,
+            options,
+            kernel: KernelTypes::new(target),
+            defer: true,
             downgrades: Downgrades::default(),
             notes: object.notes.clone(),
         }
@@ -115,6 +140,8 @@ struct Stage<'t> {
     target: &'t dyn Target,
     options: &'t PlanOptions,
     kernel: KernelTypes<'t>,
+    /// Whether what the kernel's types and symbols say is left to whoever loads.
+    defer: bool,
     downgrades: Downgrades,
     notes: Vec<String>,
 }
@@ -130,32 +157,39 @@ struct Draft {
 }
 
 impl<'t> Stage<'t> {
-    fn run(mut self) -> Result<LoadPlan, PlanError> {
+    fn run(mut self) -> Result<(LoadPlan, Vec<Late>), PlanError> {
         let (object, target) = (self.object, self.target);
         let selected = self.select()?;
         let uses = Uses::of(object, &selected)?;
         let (externs_found, ops_found, attach_found) = self.names(&uses)?;
 
-        let resolved = externs::resolve(
-            object,
-            target,
-            &self.kernel,
-            self.options,
-            &uses,
-            &externs_found,
-        );
-        let externs = resolved?;
+        let externs = if self.defer {
+            externs::defer(object, target, &self.kernel, self.options, &uses)?
+        } else {
+            externs::resolve(
+                object,
+                target,
+                &self.kernel,
+                self.options,
+                &uses,
+                &externs_found,
+            )?
+        };
         let ops = struct_ops::resolve(object, &self.kernel, &ops_found)?;
 
         let skipped = maps::skipped(object, target, &mut self.downgrades);
         let arenas = maps::arenas(object, target, &skipped)?;
-        let mut core = core_reloc::Stage::new(
-            object,
-            target,
-            self.options.core_btf.as_deref(),
-            &uses,
-            self.options.explain,
-        )?;
+        let mut core = if self.defer {
+            core_reloc::Stage::deferred(object)
+        } else {
+            core_reloc::Stage::new(
+                object,
+                target,
+                self.options.core_btf.as_deref(),
+                &uses,
+                self.options.explain,
+            )?
+        };
         let refs = Refs {
             object,
             externs: &externs,
@@ -208,9 +242,13 @@ impl<'t> Stage<'t> {
             types: btf.is_some(),
         };
         let maps = stage.plan(&mut self.downgrades, &mut self.notes)?;
+        let late = drafts
+            .iter_mut()
+            .map(|draft| std::mem::take(&mut draft.linked.code.late))
+            .collect();
         let programs = self.programs(drafts, &maps, &fd_array, btf.is_some());
 
-        Ok(LoadPlan {
+        let plan = LoadPlan {
             object: object.name.clone(),
             endian: object.endian,
             license: object.license.clone(),
@@ -221,7 +259,8 @@ impl<'t> Stage<'t> {
             programs,
             downgrades: self.downgrades.list,
             notes: self.notes,
-        })
+        };
+        Ok((plan, late))
     }
 
     /// Programs that are loaded, with the function that runs after an exception.
@@ -271,6 +310,10 @@ impl<'t> Stage<'t> {
         ),
         PlanError,
     > {
+        if self.defer {
+            let none = uses.layouts.iter().map(|_| None).collect();
+            return Ok((Vec::new(), Vec::new(), none));
+        }
         let externs = externs::queries(self.object, uses);
         let ops = struct_ops::queries(self.object);
         let attach: Vec<Option<Query>> = uses
@@ -355,6 +398,7 @@ impl<'t> Stage<'t> {
                     why: ProgramError::UnusedStructOps,
                 });
             }
+            None if self.defer => (AttachPlan::None, self.attach_type(program)),
             None => (
                 attach::resolve(self.object, at, &self.kernel, found)?,
                 self.attach_type(program),

@@ -1,0 +1,181 @@
+//! SHA-256 (FIPS 180-4), which the kernel takes of exclusive maps' programs and of signed data.
+
+/// The square roots of the first eight primes, 32 bits behind the point.
+const START: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
+
+/// The cube roots of the first 64 primes, 32 bits behind the point.
+const ROUNDS: [u32; 64] = [
+    0x428a_2f98,
+    0x7137_4491,
+    0xb5c0_fbcf,
+    0xe9b5_dba5,
+    0x3956_c25b,
+    0x59f1_11f1,
+    0x923f_82a4,
+    0xab1c_5ed5,
+    0xd807_aa98,
+    0x1283_5b01,
+    0x2431_85be,
+    0x550c_7dc3,
+    0x72be_5d74,
+    0x80de_b1fe,
+    0x9bdc_06a7,
+    0xc19b_f174,
+    0xe49b_69c1,
+    0xefbe_4786,
+    0x0fc1_9dc6,
+    0x240c_a1cc,
+    0x2de9_2c6f,
+    0x4a74_84aa,
+    0x5cb0_a9dc,
+    0x76f9_88da,
+    0x983e_5152,
+    0xa831_c66d,
+    0xb003_27c8,
+    0xbf59_7fc7,
+    0xc6e0_0bf3,
+    0xd5a7_9147,
+    0x06ca_6351,
+    0x1429_2967,
+    0x27b7_0a85,
+    0x2e1b_2138,
+    0x4d2c_6dfc,
+    0x5338_0d13,
+    0x650a_7354,
+    0x766a_0abb,
+    0x81c2_c92e,
+    0x9272_2c85,
+    0xa2bf_e8a1,
+    0xa81a_664b,
+    0xc24b_8b70,
+    0xc76c_51a3,
+    0xd192_e819,
+    0xd699_0624,
+    0xf40e_3585,
+    0x106a_a070,
+    0x19a4_c116,
+    0x1e37_6c08,
+    0x2748_774c,
+    0x34b0_bcb5,
+    0x391c_0cb3,
+    0x4ed8_aa4a,
+    0x5b9c_ca4f,
+    0x682e_6ff3,
+    0x748f_82ee,
+    0x78a5_636f,
+    0x84c8_7814,
+    0x8cc7_0208,
+    0x90be_fffa,
+    0xa450_6ceb,
+    0xbef9_a3f7,
+    0xc671_78f2,
+];
+
+/// The hash of `data`.
+#[must_use]
+pub fn sha256(data: &[u8]) -> [u8; 32] {
+    let mut state = START;
+    let (blocks, rest) = data.as_chunks::<64>();
+    for block in blocks {
+        absorb(&mut state, block);
+    }
+    // The rest, a one bit, zeros, and the length in bits: one block or two.
+    let mut tail = Vec::with_capacity(128);
+    tail.extend_from_slice(rest);
+    tail.push(0x80);
+    let zeros = (56 + 64 - tail.len() % 64) % 64;
+    tail.resize(tail.len() + zeros, 0);
+    tail.extend_from_slice(&(data.len() as u64).wrapping_mul(8).to_be_bytes());
+    for block in tail.as_chunks::<64>().0 {
+        absorb(&mut state, block);
+    }
+    let mut hash = [0; 32];
+    for (to, from) in hash.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+        *to = from.to_be_bytes();
+    }
+    hash
+}
+
+fn absorb(state: &mut [u32; 8], block: &[u8; 64]) {
+    // The last sixteen words of the schedule are all that the next one needs.
+    let mut window = [0; 16];
+    for (word, bytes) in window.iter_mut().zip(block.as_chunks::<4>().0) {
+        *word = u32::from_be_bytes(*bytes);
+    }
+    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
+    for round in ROUNDS {
+        let [w0, w1, .., w9, _, _, _, _, w14, _] = window;
+        let s1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
+        let choice = (e & f) ^ (!e & g);
+        let t1 = h
+            .wrapping_add(s1)
+            .wrapping_add(choice)
+            .wrapping_add(round)
+            .wrapping_add(w0);
+        let s0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
+        let majority = (a & b) ^ (a & c) ^ (b & c);
+        (h, g, f, e) = (g, f, e, d.wrapping_add(t1));
+        (d, c, b, a) = (c, b, a, t1.wrapping_add(s0).wrapping_add(majority));
+
+        let m0 = w1.rotate_right(7) ^ w1.rotate_right(18) ^ (w1 >> 3);
+        let m1 = w14.rotate_right(17) ^ w14.rotate_right(19) ^ (w14 >> 10);
+        let next = w0.wrapping_add(m0).wrapping_add(w9).wrapping_add(m1);
+        window.rotate_left(1);
+        if let Some(last) = window.last_mut() {
+            *last = next;
+        }
+    }
+    for (word, add) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
+        *word = word.wrapping_add(add);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    fn check(data: &[u8], expected: &str) {
+        let mut text = String::new();
+        for byte in sha256(data) {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_standard() {
+        check(
+            b"",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        );
+        check(
+            b"abc",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        );
+        check(
+            b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+        );
+        check(
+            &[b'a'; 1_000_000],
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+        );
+    }
+
+    #[test]
+    fn every_length_around_a_block_has_its_own_hash() {
+        let hashes: std::collections::BTreeSet<_> =
+            (0..200).map(|len| sha256(&vec![0; len])).collect();
+        assert_eq!(hashes.len(), 200);
+    }
+}
