@@ -106,6 +106,7 @@ impl<'t> Stage<'t> {
         Self {
             resolver: None,
             explain: false,
+            told: 0,
             defer: object.btf.is_some(),
         }
     }

@@ -7,6 +7,10 @@ use loader::model::{EditError, ModelError};
 use loader::relocate::{ExternError, InsnError, MapError, PlanError, ProgramError};
 use loader::target::TargetError;
 
+/// What can be done about a signature that the kernel does not take.
+pub(super) const SIGNATURE: &str = "the kernel verifies with the certificate: it must be an X.509 one of the key, with an \
+     algorithm that this kernel has";
+
 /// What can be done about a file that cannot be read as an object.
 pub(crate) fn for_model(error: &ModelError) -> Option<&'static str> {
     match error {

@@ -7,6 +7,7 @@ mod advice;
 pub mod args;
 mod attach;
 pub mod edit;
+mod light;
 mod log;
 mod pin;
 
@@ -30,6 +31,9 @@ use crate::words::Words;
 
 /// `prog load OBJ PATH …`: the first program is pinned at the path.
 pub(super) fn one(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<()> {
+    if context.options.use_loader {
+        return light::run(context, words);
+    }
     run(context, words, Which::First)
 }
 
