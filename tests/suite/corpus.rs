@@ -12,7 +12,7 @@ use nix::mount::{MsFlags, mount};
 use rbpftool_tests::loaded::{clear, pinned};
 use rbpftool_tests::{Output, Private, Suite, requires, root, run, skip, tool_path};
 
-/// Where both look for maps that are shared by name.
+/// Where both pin, and look for maps that are shared by name.
 const BY_NAME: &str = "/sys/fs/bpf";
 
 fn main() -> ExitCode {
@@ -35,7 +35,8 @@ struct Stage {
     objects: Vec<PathBuf>,
     ours: PathBuf,
     theirs: PathBuf,
-    private: Private,
+    /// The namespaces.
+    _private: Private,
 }
 
 /// What a tool said, and what it left.
@@ -72,7 +73,7 @@ impl Stage {
             objects,
             ours: tool_path()?,
             theirs,
-            private,
+            _private: private,
         })
     }
 
@@ -81,7 +82,10 @@ impl Stage {
         let ours = self.load(&self.ours, object)?;
         if theirs.said.status != 0 {
             let why = match ours.said.status {
-                0 => "bpftool does not load it here, ours does".to_owned(),
+                0 => format!(
+                    "ours loads it here, bpftool does not: {}",
+                    theirs.said.err()
+                ),
                 _ => {
                     let said = ours.said.err();
                     let first = said.lines().next().unwrap_or_default().to_owned();
@@ -115,7 +119,7 @@ impl Stage {
     }
 
     fn load(&self, tool: &Path, object: &Path) -> Result<Loaded> {
-        let top = self.private.bpffs().join("corpus");
+        let top = Path::new(BY_NAME).join("corpus");
         std::fs::create_dir_all(&top).context("make a directory for pins")?;
         let mut cmd = Command::new(tool);
         cmd.args(["prog", "loadall"])

@@ -47,6 +47,21 @@
 //! # drop(loaded);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Loaded by a program in the kernel, which can be kept, shipped without the object and signed
+//! ([`light`]):
+//!
+//! ```no_run
+//! use loader::light::{LightOptions, RunOptions, generate};
+//!
+//! let object = loader::open("counter.bpf.o".as_ref())?;
+//! let program = generate(&object, &LightOptions::default())?;
+//! let loaded = program.run(&RunOptions::default())?;
+//! for (program, fd) in program.progs.iter().zip(&loaded.progs) {
+//!     println!("{}: {:?}", program.name, fd.info()?.id());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod elf;
@@ -57,6 +72,7 @@ pub mod light;
 pub mod link_objects;
 pub mod model;
 pub mod relocate;
+mod sha256;
 pub mod target;
 
 pub use error::{Error, Stage};

@@ -177,7 +177,7 @@ fn failure() -> Result<()> {
     ensure_eq!(error.errno, Errno::EINVAL);
     let text = error.to_string();
     ensure!(
-        text.starts_with("load of program `sums` failed: invalid argument (EINVAL)"),
+        text.starts_with("load of program 'sums' failed: invalid argument (EINVAL)"),
         "{text}"
     );
     Ok(())

@@ -18,8 +18,8 @@ pub(crate) const SUITES: &[&str] = &[
     "uapi_layout",
     "kernel_probes",
     "kernel_cmds",
-    "kernel_light",
     "kernel_load",
+    "kernel_light",
     "kernel_tool",
     "oracle_bpftool",
 ];

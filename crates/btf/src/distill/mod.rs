@@ -89,10 +89,9 @@ pub fn distill_base(btf: &Btf<'_>) -> Result<Distilled, DistillError> {
     let mut split = Builder::split(&distilled);
     let first = distilled.len();
     let own = btf.ids().len();
-    let mut next = u64::from(first) + own as u64;
-    for new in used.values_mut().filter(|new| **new == 0) {
+    let others = used.values_mut().filter(|new| **new == 0);
+    for (new, next) in others.zip(u64::from(first) + own as u64..) {
         *new = u32::try_from(next).map_err(|_error| BtfError::TypesFull)?;
-        next += 1;
     }
     let mut map = |id: TypeId| match used.get(&id.0) {
         Some(new) => TypeId(*new),
@@ -163,7 +162,7 @@ fn is_found_by_name(record: &Record<'_>) -> bool {
             | Kind::Enum
             | Kind::Enum64
     );
-    kind && record.name().offset() != 0
+    kind && !record.name().is_empty()
 }
 
 /// Whether other types can refer to types of a kind.

@@ -494,6 +494,30 @@ fn references_to_what_is_no_type_are_refused() {
 }
 
 #[test]
+fn empty_names_with_an_offset_are_none() {
+    let mut base = Blob::new(Endian::Little);
+    // behind "s" there is the empty string
+    let empty = base.str(b"s") + 1;
+    base.word(empty).word(4 << 24).word(8);
+    let bytes = base.build();
+    let mut split = Blob::split(&base);
+    split.record(b"", 2, 0, 1, &[]);
+    let base = Arc::new(Btf::parse(bytes).unwrap());
+    let split = Btf::parse_split(split.build(), Arc::clone(&base)).unwrap();
+    let parts = distill_base(&split).unwrap();
+    let small = Arc::new(Btf::parse(parts.base).unwrap());
+    assert!(small.is_empty());
+    let apart = Btf::parse_split(parts.split, small).unwrap();
+    let expected = "[1] PTR '(anon)' type_id=2\n[2] STRUCT '(anon)' size=8 vlen=0\n";
+    assert_eq!(text(&apart), expected);
+    let (id, kind) = (TypeId(1), Kind::Struct);
+    assert_eq!(
+        relocate(&split, &base),
+        Err(DistillError::NoName { id, kind })
+    );
+}
+
+#[test]
 fn cycles_of_typedefs_end() {
     let base = {
         let mut b = Builder::new(Endian::Little);

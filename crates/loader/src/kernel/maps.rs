@@ -3,9 +3,9 @@
 use super::KernelError;
 use super::error::{Difference, MapMismatch, MapStep, Pinned};
 use super::pins::Pins;
-use super::sha256::sha256;
 use crate::model::{MapIdx, ProgIdx, SlotValue};
 use crate::relocate::{LoadPlan, MapAction, MapPlan, MapSpec, ProgPlan};
+use crate::sha256::sha256;
 use bpfsys::cmd::{MapCreate, MapFreeze, MapUpdateElem, ObjGet};
 use bpfsys::insn::{Insn, Pseudo, opcode::code};
 use bpfsys::sys::mmap::{Access, Mapping};

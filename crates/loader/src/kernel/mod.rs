@@ -14,7 +14,6 @@ mod options;
 mod pins;
 mod prepare;
 mod programs;
-mod sha256;
 mod token;
 
 pub use error::{

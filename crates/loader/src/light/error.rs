@@ -16,7 +16,7 @@ pub enum LightError {
         why: &'static str,
     },
     /// A program needs something that makes no sense.
-    #[error("program `{program}`: {why}")]
+    #[error("program '{program}': {why}")]
     Broken {
         /// The program.
         program: String,
@@ -24,7 +24,7 @@ pub enum LightError {
         why: String,
     },
     /// A section name and nobody else says what a program attaches to.
-    #[error("program `{program}` needs a target to attach to and section `{section}` names none")]
+    #[error("program '{program}' needs a target to attach to and section '{section}' names none")]
     NoAttachTarget {
         /// The program.
         program: String,
@@ -32,7 +32,7 @@ pub enum LightError {
         section: String,
     },
     /// A program is to be relocated by types and the object has none.
-    #[error("program `{program}` has CO-RE relocations and the object has no types")]
+    #[error("program '{program}' has CO-RE relocations and the object has no types")]
     NoTypes {
         /// The program.
         program: String,
@@ -49,7 +49,7 @@ pub enum LightError {
         progs: usize,
     },
     /// More functions of modules in one program than a call can number.
-    #[error("program `{program}` uses {count} symbols of the kernel, more than calls can number")]
+    #[error("program '{program}' uses {count} symbols of the kernel, more than calls can number")]
     TooManySymbols {
         /// The program.
         program: String,

@@ -4,7 +4,6 @@ use super::blob::{Blob, Place};
 use super::emit::Emitter;
 use super::layout::Layout;
 use super::maps::is_zero;
-use super::sha256::sha256;
 use super::step::Step;
 use super::symbols::{Symbol, symbols};
 use super::table::Table;
@@ -12,6 +11,7 @@ use super::target::Everything;
 use super::{LightError, LightMap, LightOptions, LightProg, LightProgram};
 use crate::model::{MapIdx, MapOrigin, Object, ProgIdx, Program};
 use crate::relocate::{Late, LoadPlan, MapAction, MapPlan, ProgPlan};
+use crate::sha256::sha256;
 use bpfsys::insn::asm::{R1, R2, R7, ld_map_idx, ldx, mov64_imm};
 use bpfsys::insn::opcode::split_imm64;
 use bpfsys::insn::{Insn, JmpOp, Size};
@@ -107,7 +107,7 @@ fn refuse(object: &Object) -> Result<(), LightError> {
             continue;
         };
         return Err(LightError::Unsupported {
-            part: format!("map `{}`", map.name),
+            part: format!("map '{}'", map.name),
             why,
         });
     }

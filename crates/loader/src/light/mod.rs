@@ -17,7 +17,6 @@ mod layout;
 mod maps;
 mod programs;
 mod run;
-mod sha256;
 #[cfg(feature = "sign")]
 pub mod sign;
 mod step;
@@ -30,8 +29,9 @@ mod tests;
 pub use error::LightError;
 pub use generate::generate;
 pub use run::{LightLoaded, MapInput, ProgramSignature, RunError, RunOptions, StepError};
-pub use sha256::sha256;
 pub use step::Step;
+
+use crate::sha256::sha256;
 
 use crate::model::ProgIdx;
 use crate::relocate::{MapAction, MapPlan, PlanOptions};

@@ -350,7 +350,7 @@ struct AttachTarget {
 
 fn attach_target(program: &Program) -> Result<Option<AttachTarget>, LightError> {
     let unsupported = |why| LightError::Unsupported {
-        part: format!("program `{}`", program.name),
+        part: format!("program '{}'", program.name),
         why,
     };
     match &program.attach_to {

@@ -72,10 +72,10 @@ pub struct LightLoaded {
 #[non_exhaustive]
 pub enum RunError {
     /// It is for machines of the other byte order.
-    #[error("the loader program of `{0}` is for machines of the other byte order")]
+    #[error("the loader program of '{0}' is for machines of the other byte order")]
     OtherEndian(String),
     /// A value is not as long as the map's.
-    #[error("the value given for map `{map}` has {given} bytes instead of {wanted}")]
+    #[error("the value given for map '{map}' has {given} bytes instead of {wanted}")]
     ValueSize {
         /// The map.
         map: String,
@@ -85,7 +85,7 @@ pub enum RunError {
         wanted: u32,
     },
     /// A value or size is given that the program does not take.
-    #[error("the loader program takes no size or value for map `{0}`")]
+    #[error("the loader program takes no size or value for map '{0}'")]
     NotTaken(String),
     /// The program's own map could not be set up.
     #[error("cannot {what} the data of the loader program")]
@@ -105,7 +105,7 @@ pub enum RunError {
     #[error(transparent)]
     Step(Box<StepError>),
     /// The program did not make what it should have made.
-    #[error("the loader program handed over nothing for program `{0}`")]
+    #[error("the loader program handed over nothing for program '{0}'")]
     NotMade(String),
 }
 

@@ -58,21 +58,21 @@ impl fmt::Display for Step {
         match self {
             Self::Verify => f.write_str("check of its data's hash"),
             Self::LoadTypes => f.write_str("load of types"),
-            Self::CreateInner(map) => write!(f, "creation of the map inside map `{map}`"),
-            Self::CreateMap(map) => write!(f, "creation of map `{map}`"),
-            Self::Fill(map) => write!(f, "initial value of map `{map}`"),
-            Self::Freeze(map) => write!(f, "freezing of map `{map}`"),
-            Self::FillSlot { map, index } => write!(f, "slot {index} of map `{map}`"),
+            Self::CreateInner(map) => write!(f, "creation of the map inside map '{map}'"),
+            Self::CreateMap(map) => write!(f, "creation of map '{map}'"),
+            Self::Fill(map) => write!(f, "initial value of map '{map}'"),
+            Self::Freeze(map) => write!(f, "freezing of map '{map}'"),
+            Self::FillSlot { map, index } => write!(f, "slot {index} of map '{map}'"),
             Self::JumpTable { program, table } => {
-                write!(f, "jump table `{table}` of program `{program}`")
+                write!(f, "jump table '{table}' of program '{program}'")
             }
             Self::FindTarget { program, target } => {
-                write!(f, "search for target `{target}` of program `{program}`")
+                write!(f, "search for target '{target}' of program '{program}'")
             }
             Self::FindSymbol { program, symbol } => {
-                write!(f, "search for symbol `{symbol}` of program `{program}`")
+                write!(f, "search for symbol '{symbol}' of program '{program}'")
             }
-            Self::LoadProgram(program) => write!(f, "load of program `{program}`"),
+            Self::LoadProgram(program) => write!(f, "load of program '{program}'"),
             Self::HandOver => f.write_str("handing over of descriptors"),
         }
     }

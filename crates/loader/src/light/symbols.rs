@@ -71,7 +71,7 @@ pub(super) fn symbols(
             ExternKind::Kfunc { .. } => Lookup::Type(SymbolKind::Func),
             ExternKind::KsymAddr => Lookup::Address,
             ExternKind::Broken(why) => {
-                return Err(broken(format!("extern `{}` {why}", wanted.name)));
+                return Err(broken(format!("extern '{}' {why}", wanted.name)));
             }
         };
         let name = kernel_name(wanted, lookup);

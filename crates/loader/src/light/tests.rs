@@ -2,6 +2,7 @@
 
 use super::{LightError, LightOptions, LightProgram, generate};
 use crate::model::{Map, MapOrigin, Object, ParseOptions, Pinning, Program};
+use crate::sha256::sha256;
 use bpfsys::insn::{ByteOrder, disasm, stream};
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{MapType, ProgType};
@@ -105,12 +106,14 @@ fn attributes_are_in_the_order_of_the_target() {
 
 #[test]
 fn a_hash_covers_the_data() {
-    let mut options = LightOptions::default();
-    options.hash = true;
+    let options = LightOptions {
+        hash: true,
+        ..LightOptions::default()
+    };
     for object in [object!("data"), object!("data.eb")] {
         let program = generate(&object, &options).unwrap();
         assert!(program.hashed);
-        let hash = super::sha256(&program.data);
+        let hash = sha256(&program.data);
         let bytes = program.insn_bytes();
         for part in hash.chunks(8) {
             // Both halves of a wide load, each in the order of the program.
@@ -124,7 +127,7 @@ fn a_hash_covers_the_data() {
                 });
             assert!(found, "{part:02x?}");
         }
-        assert_eq!(program.program_hash(), super::sha256(&bytes));
+        assert_eq!(program.program_hash(), sha256(&bytes));
     }
 }
 
@@ -192,15 +195,15 @@ fn what_only_a_process_can_do_is_refused() {
     }
     check(
         &object!("struct_ops"),
-        "map `linked`: a loader program cannot lay out a value of a kernel type",
+        "map 'linked': a loader program cannot lay out a value of a kernel type",
     );
     check(
         &object!("arena"),
-        "map `arena`: a loader program cannot write to an arena",
+        "map 'arena': a loader program cannot write to an arena",
     );
     check(
         &object!("replaces"),
-        "program `instead`: a loader program cannot load what replaces a function of another \
+        "program 'instead': a loader program cannot load what replaces a function of another \
          program",
     );
     let error = generate(&object!("kconfig"), &LightOptions::default()).unwrap_err();

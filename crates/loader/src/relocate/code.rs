@@ -353,6 +353,11 @@ pub(super) fn link(
             ..poisoned.clone()
         });
         out.poisoned.extend(moved);
+        let moved = code.externs.iter().map(|note| ExternNote {
+            insn: note.insn + start,
+            ..note.clone()
+        });
+        out.externs.extend(moved);
         let moved = code.late.symbols.iter();
         out.late
             .symbols
@@ -362,11 +367,6 @@ pub(super) fn link(
             ..*relo
         });
         out.late.core_relos.extend(moved);
-        let moved = code.externs.iter().map(|note| ExternNote {
-            insn: note.insn + start,
-            ..note.clone()
-        });
-        out.externs.extend(moved);
         out.maps.extend(&code.maps);
         out.module_calls |= code.module_calls;
         for (insn, table) in &code.tables {

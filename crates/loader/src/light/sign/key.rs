@@ -100,7 +100,7 @@ impl PrivateKey {
             Kind::P384(key) => {
                 // The curve's own hash is a longer one.
                 use p384::ecdsa::signature::hazmat::PrehashSigner;
-                let hash = super::super::sha256(data);
+                let hash = crate::sha256::sha256(data);
                 let signature: p384::ecdsa::DerSignature =
                     key.sign_prehash(&hash).map_err(failed)?;
                 Ok(signature.as_bytes().to_vec())

@@ -82,7 +82,7 @@ const ROUNDS: [u32; 64] = [
 
 /// The hash of `data`.
 #[must_use]
-pub fn sha256(data: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
     let mut state = START;
     let (blocks, rest) = data.as_chunks::<64>();
     for block in blocks {
