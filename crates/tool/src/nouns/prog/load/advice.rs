@@ -20,11 +20,10 @@ pub(crate) fn for_model(error: &ModelError) -> Option<&'static str> {
             | ElfError::Truncated { .. },
         ) => Some("the file is shorter than it says: it was cut, or is being written"),
         ModelError::Elf(_) => Some("an object is what `clang -target bpf -g -O2 -c` writes"),
-        ModelError::Map { source, .. }
-            if matches!(source, loader::model::MapError::Unknown { .. }) =>
-        {
-            Some("-m passes over members that are not known")
-        }
+        ModelError::Map {
+            source: loader::model::MapError::Unknown { .. },
+            ..
+        } => Some("-m passes over members that are not known"),
         _ => None,
     }
 }
