@@ -606,7 +606,7 @@ fn light(private: &Private) -> Result<()> {
     let out = run_tool(words(&wrong))?;
     ensure_eq!(out.status, 243, "{}", out.err());
     ensure!(
-        out.err().contains("program `broken` failed"),
+        out.err().contains("program 'broken' failed"),
         "{}",
         out.err()
     );
