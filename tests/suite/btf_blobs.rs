@@ -6,6 +6,9 @@
 #[path = "oracle/compare.rs"]
 #[expect(dead_code, reason = "the rest is for the suite that has all commands")]
 mod compare;
+#[path = "golden/forge.rs"]
+#[expect(dead_code, reason = "the rest makes files of types")]
+mod forge;
 #[path = "oracle/json.rs"]
 mod json;
 #[path = "oracle/rules.rs"]
@@ -14,14 +17,15 @@ mod rules;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use btf::build::Builder;
+use btf::distill::{DistillError, distill_base, relocate};
 use btf::{Btf, Endian};
-use rbpftool_tests::blobs::{Blob, Blobs};
-use rbpftool_tests::{Suite, ensure_eq, requires, root};
+use rbpftool_tests::blobs::{Blob, Blobs, VMLINUX};
+use rbpftool_tests::{Suite, ensure_eq, requires, root, run, skip, tool_path};
 
 use compare::{Case, Pair};
 use rules::{Form, Rules};
@@ -67,6 +71,13 @@ fn fill(suite: &mut Suite, blobs: &Blobs) {
         });
     }
     for (name, modules) in &blobs.modules {
+        for blob in modules {
+            let blob = blob.clone();
+            suite.add(
+                format!("{}::distilled_and_put_back", blob.name),
+                move || distilled(&blob),
+            );
+        }
         let modules = modules.clone();
         suite.add(
             format!("{name}/modules::merged_as_bpftool_does"),
@@ -89,13 +100,20 @@ fn line(blobs: &[Blob], more: &[&str]) -> Vec<OsString> {
     line
 }
 
-fn compare(blobs: &[Blob], formats: &[&[&str]], forms: &'static [Form]) -> Result<()> {
-    let theirs = std::env::var_os("RBPF_ORACLE")
+/// The reference.
+fn oracle() -> Result<PathBuf> {
+    let path = std::env::var_os("RBPF_ORACLE")
         .map_or_else(|| root().join("target/oracle/bpftool"), PathBuf::from);
-    requires!(
-        theirs.is_file(),
-        "no reference bpftool has been built (cargo xtask oracle)"
-    );
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(skip(
+            "no reference bpftool has been built (cargo xtask oracle)",
+        )),
+    }
+}
+
+fn compare(blobs: &[Blob], formats: &[&[&str]], forms: &'static [Form]) -> Result<()> {
+    let theirs = oracle()?;
     let case = Case {
         name: String::new(),
         lines: formats.iter().map(|more| line(blobs, more)).collect(),
@@ -197,6 +215,74 @@ fn kernels_merged(kernels: &[Blob]) -> Result<()> {
 fn merged(modules: &[Blob]) -> Result<()> {
     for some in modules.chunks(4) {
         compare(some, &[&["format", "raw"], &["format", "c"]], &[Form::Text])?;
+    }
+    Ok(())
+}
+
+/// A module with a distilled base, as it would be shipped, on the kernel that it is from and on the
+/// running one: found there as bpftool finds it, and where it was split from the same as before.
+fn distilled(blob: &Blob) -> Result<()> {
+    let btf = blob.read()?;
+    let own = btf.base().context("a module without base")?;
+    let parts = distill_base(&btf)?;
+    let small = Arc::new(Btf::parse(parts.base.clone())?);
+    let apart = Btf::parse_split(parts.split.clone(), small)?;
+    let order = match btf.endian() {
+        Endian::Little => forge::Order::Little,
+        Endian::Big => forge::Order::Big,
+    };
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("module.ko");
+    let sections = [(".BTF", &parts.split[..]), (".BTF.base", &parts.base[..])];
+    std::fs::write(&path, forge::elf(order, &sections))?;
+    let alone = Blob {
+        name: blob.name.clone(),
+        path: path.clone(),
+        base: None,
+    };
+    compare(&[alone], &[&["format", "raw"]], &[Form::Text])?;
+
+    if let Ok(moved) = relocate(&apart, own) {
+        let own = Arc::new(Btf::parse(own.data().to_vec())?);
+        let back = Btf::parse_split(moved.into_data(), Arc::clone(&own))?;
+        ensure_eq!(once(&back, &own)?, once(&btf, &own)?, "{}", blob.name);
+    }
+    for base in [blob.base.clone(), Some(VMLINUX.into())]
+        .into_iter()
+        .flatten()
+    {
+        let bytes = std::fs::read(&base).with_context(|| base.display().to_string())?;
+        let there = Blob {
+            name: blob.name.clone(),
+            path: path.clone(),
+            base: Some(base),
+        };
+        match relocate(&apart, &Btf::parse(bytes)?) {
+            Ok(_) => compare(&[there], &[&["format", "raw"]], &[Form::Text])?,
+            Err(error) => refused(&there, &error)?,
+        }
+    }
+    Ok(())
+}
+
+/// The lines of types, each once.
+fn once(btf: &Btf<'_>, base: &Arc<Btf<'static>>) -> Result<String> {
+    let mut builder = Builder::from_btf(btf)?;
+    builder.dedup()?;
+    let once = Btf::parse_split(builder.finish()?, Arc::clone(base))?;
+    let mut lines = Vec::new();
+    for id in once.ids() {
+        btf::raw_dump::write_type(&mut lines, &once, id)?;
+    }
+    Ok(String::from_utf8_lossy(&lines).into_owned())
+}
+
+/// Both say that types cannot be put on a base.
+fn refused(blob: &Blob, why: &DistillError) -> Result<()> {
+    let line = line(std::slice::from_ref(blob), &[]);
+    for tool in [tool_path()?, oracle()?] {
+        let out = run(Command::new(&tool).args(&line), b"")?;
+        ensure_eq!(out.status, 234, "{why}: {}", tool.display());
     }
     Ok(())
 }

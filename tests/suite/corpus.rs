@@ -110,6 +110,11 @@ impl Stage {
         for ((path, ours), theirs) in a.iter().zip(b.values()) {
             let mut lines = ours.lines().zip(theirs.lines()).enumerate();
             if let Some((n, (ours, theirs))) = lines.find(|(_, (a, b))| a != b) {
+                if path.ends_with("_kconfig") && asks_for_wrapper(object)? && !has_kprobes() {
+                    return Err(skip(
+                        "LINUX_HAS_SYSCALL_WRAPPER: bpftool asks with a kprobe, which is missing",
+                    ));
+                }
                 bail!("{path}, line {n}:\n     ours {ours}\n  bpftool {theirs}");
             }
             let (a, b) = (ours.lines().count(), theirs.lines().count());
@@ -133,4 +138,15 @@ impl Stage {
         clear(Path::new(BY_NAME), false)?;
         Ok(Loaded { said, left: left? })
     }
+}
+
+/// Whether it has that extern.
+fn asks_for_wrapper(object: &Path) -> Result<bool> {
+    let bytes = std::fs::read(object).context("read the object")?;
+    let name = b"LINUX_HAS_SYSCALL_WRAPPER\0";
+    Ok(bytes.windows(name.len()).any(|window| window == name))
+}
+
+fn has_kprobes() -> bool {
+    Path::new("/sys/bus/event_source/devices/kprobe").exists()
 }

@@ -15,7 +15,8 @@ mod skeleton;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rbpftool_tests::{Private, Suite, skip};
+use bpfsys::{ProgType, probe};
+use rbpftool_tests::{Private, Suite, requires, skip};
 
 /// The suite being filled, and the place its tests work in.
 pub(crate) struct Bench {
@@ -28,7 +29,13 @@ impl Bench {
     fn one(&mut self, name: &str, test: impl FnOnce() -> anyhow::Result<()> + Send + 'static) {
         let private = self.private.clone();
         self.suite.add(name, move || match private {
-            Ok(_) => test(),
+            Ok(_) => {
+                requires!(
+                    !probe::prog_type(ProgType::SYSCALL).is_no(),
+                    "this kernel runs no loader programs (before Linux 5.14)"
+                );
+                test()
+            }
             Err(reason) => Err(skip(reason)),
         });
     }

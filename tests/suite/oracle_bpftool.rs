@@ -137,6 +137,8 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
         let stage = Arc::clone(stage);
         suite.add(load.name(), move || stage.loads.check(load));
     }
+    let registering = Arc::clone(stage);
+    suite.add("struct_ops register", move || registering.loads.register());
     bugs::add(suite, stage.known);
     for (noun, wanted) in keys::NOUNS {
         let stage = Arc::clone(stage);
@@ -146,7 +148,7 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
     }
     let compared = Arc::clone(stage);
     suite.add("every_same_command_is_compared", move || {
-        let missed = rules::not_compared(&compared.cases)?;
+        let missed = rules::not_compared(&compared.cases, &loads::lines())?;
         ensure!(missed.is_empty(), "no case compares: {}", missed.join(", "));
         Ok(())
     });

@@ -25,7 +25,6 @@ fn main() -> ExitCode {
             "crates_depend_downwards_only",
             imports::crates_depend_downwards_only,
         )
-        .test("pure_stages_ask_nobody", imports::pure_stages_ask_nobody)
         .test("views_know_serde_only", imports::views_know_serde_only)
         .test("pure_stages_ask_nobody", imports::pure_stages_ask_nobody)
         .test("libraries_never_print", imports::libraries_never_print)

@@ -54,7 +54,7 @@ fn damaged() -> impl Strategy<Value = Input> {
     let damage = prop::collection::vec((any::<prop::sample::Index>(), word), 0..12);
     let which = any::<prop::sample::Index>();
     (which, any::<u32>(), any::<u8>(), damage).prop_map(|(which, missing, selected, damage)| {
-        let mut object = which.get(&*OBJECTS).clone();
+        let mut object = which.get(&OBJECTS).clone();
         for (at, word) in damage {
             let at = at.index(object.len() / 4) * 4;
             object[at..at + 4].copy_from_slice(&word.to_le_bytes());

@@ -19,6 +19,7 @@ use crate::{Bench, objects, skeleton};
 /// functions with flavours (`kfuncs`), nor maps defined by numbers (`legacy_maps`).
 const OBJECTS: &[&str] = &[
     "arg_tags",
+    "callbacks",
     "core_files",
     "core_kernel",
     "data",
@@ -73,7 +74,7 @@ fn compare(name: &str) -> Result<()> {
     let names = |program: &LightProgram| -> Vec<String> {
         program.progs.iter().map(|prog| prog.name.clone()).collect()
     };
-    ensure_eq!(names(&theirs.0), names(&ours.0));
+    ensure_eq!(names(theirs.0), names(ours.0));
     ensure_eq!(theirs.1.progs.len(), ours.1.progs.len());
     for (prog, (theirs, ours)) in ours
         .0

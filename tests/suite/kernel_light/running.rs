@@ -6,11 +6,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bpfsys::cmd::{LoaderMapInput, LoaderRun, MapCreate, MapLookupElem, ProgLoad, ProgTestRun};
 use bpfsys::insn::{Size, asm};
 use bpfsys::uapi::flags::ProgLoadFlags;
-use bpfsys::{MapFd, MapType, ProgFd, ProgType, Refusal};
+use bpfsys::{MapFd, MapType, ProgFd, ProgType, Refusal, probe};
+use btf::Kind;
 use loader::light::{LightLoaded, LightProgram, MapInput, RunError, RunOptions, Step};
 use loader::model::Object;
+use loader::target::Target as _;
 use nix::errno::Errno;
-use rbpftool_tests::ensure_eq;
+use rbpftool_tests::{ensure_eq, requires};
 
 use crate::{Bench, objects};
 
@@ -24,13 +26,26 @@ pub(crate) fn add(bench: &mut Bench) {
         ("maps", &[]),
         ("static_data", &[]),
         ("strings", &[]),
+        ("callbacks", &[]),
         ("subprogs", &[]),
         ("tail_calls", &["middle", "last"]),
     ] {
         bench.one(&format!("programs_work::{name}"), move || {
+            requires!(
+                name != "kfuncs" || knows("bpf_task_from_pid")?,
+                "this kernel has no bpf_task_from_pid"
+            );
             works(name, programs)
         });
     }
+    bench.one("programs_work::jump_tables", || {
+        requires!(
+            !probe::map_type(MapType::INSN_ARRAY).is_no(),
+            "this kernel has no instruction arrays"
+        );
+        works("jump_tables", &[])
+    });
+    bench.one("only_new_descriptors_are_taken", only_new);
     bench.one("values_and_sizes_are_taken", values_and_sizes);
     bench.one("given_values_must_fit", refusals);
     bench.one("weak_symbols_may_be_missing", weak_symbols);
@@ -39,6 +54,14 @@ pub(crate) fn add(bench: &mut Bench) {
         "programs_that_are_switched_off_are_not_loaded",
         switched_off,
     );
+}
+
+/// Whether the kernel proper has a function of this name.
+fn knows(name: &str) -> Result<bool> {
+    let types = objects::target().vmlinux()?;
+    Ok(types
+        .find_by_name_kind(name.as_bytes(), Kind::Func)
+        .is_some())
 }
 
 fn load(object: &Object) -> Result<(LightProgram, LightLoaded)> {
@@ -117,7 +140,7 @@ fn values_and_sizes() -> Result<()> {
         ensure_eq!(&value(map(&program, &loaded, name)?)?, expected, "{name}");
     }
 
-    let object = objects::object("subprogs")?;
+    let object = objects::object("callbacks")?;
     let program = objects::program(&object, false)?;
     let at = place(&program, "numbers")?;
     let mut options = RunOptions::default();
@@ -151,7 +174,11 @@ fn refusals() -> Result<()> {
 }
 
 fn weak_symbols() -> Result<()> {
-    let object = objects::object("kfuncs")?;
+    let mut object = objects::object("kfuncs")?;
+    for program in object.programs_mut() {
+        // The others need functions that older kernels lack.
+        program.autoload = program.name == "asks";
+    }
     let (program, loaded) = load(&object)?;
     let at = program.progs.iter().position(|prog| prog.name == "asks");
     let prog = loaded.progs.get(at.context("no program asks")?);
@@ -184,16 +211,17 @@ fn failure() -> Result<()> {
 }
 
 fn switched_off() -> Result<()> {
-    let mut object = objects::object("subprogs")?;
+    let mut object = objects::object("tail_calls")?;
     for program in object.programs_mut() {
-        program.autoload = program.name == "alone";
+        program.autoload = program.name == "last";
     }
     for map in object.maps_mut() {
         map.autocreate = false;
     }
     let (program, loaded) = load(&object)?;
     let names: Vec<_> = program.progs.iter().map(|prog| &*prog.name).collect();
-    ensure_eq!(names, ["alone"]);
+    ensure_eq!(names, ["last"]);
+    ensure!(!loaded.maps.is_empty(), "no map is told");
     ensure!(loaded.maps.iter().all(Option::is_none), "a map was made");
     Ok(())
 }
@@ -203,7 +231,9 @@ fn only_new() -> Result<()> {
     let map = MapCreate::new(MapType::ARRAY, 4, 4, 1).run()?;
     let hands_over = |number: i32| -> Result<_> {
         let insns = [
-            asm::st(Size::W, asm::R1, 24, number),
+            // Immediates cannot be stored to a context before Linux 6.3.
+            asm::mov64_imm(asm::R0, number),
+            asm::stx(Size::W, asm::R1, asm::R0, 24),
             asm::mov64_imm(asm::R0, 0),
             asm::exit(),
         ];

@@ -18,7 +18,7 @@ use crate::tool::{all_forms, list, number, ok, refused, string, words};
 type Test = fn(&Private) -> Result<()>;
 
 pub(crate) fn add(suite: &mut Suite, place: &Place) {
-    let tests: [(&str, Test); 16] = [
+    let tests: [(&str, Test); 18] = [
         ("one_program_is_pinned_and_runs", one_program),
         ("all_programs_and_maps_are_pinned", all_programs),
         ("only_some_programs_are_loaded", only),
@@ -35,6 +35,8 @@ pub(crate) fn add(suite: &mut Suite, place: &Place) {
         ("struct_ops_are_registered_and_go_again", struct_ops),
         ("a_batch_loads", batch),
         ("plans_need_no_privilege", plans),
+        ("a_program_loads_the_others", light),
+        ("that_program_is_signed", signed),
     ];
     for (name, test) in tests {
         crate::add(suite, format!("load::{name}"), place, move |private| {
@@ -588,6 +590,76 @@ fn plans(private: &Private) -> Result<()> {
         let plan = out.json()?;
         ensure!(plan.to_string().contains("\"core\":{"), "{plan}");
     }
+    Ok(())
+}
+
+fn light(private: &Private) -> Result<()> {
+    for name in ["minimal", "maps", "subprogs", "data"] {
+        let out = ok(&format!("-L prog load {}", object(name)))?;
+        ensure!(out.stdout.is_empty() && out.stderr.is_empty(), "{out:?}");
+        ensure_eq!(
+            ok(&format!("-j -L prog load {}", object(name)))?.out(),
+            "null\n"
+        );
+    }
+    let wrong = format!("-L prog load {}", object("err_verifier"));
+    let out = run_tool(words(&wrong))?;
+    ensure_eq!(out.status, 243, "{}", out.err());
+    ensure!(
+        out.err().contains("program `broken` failed"),
+        "{}",
+        out.err()
+    );
+    let file = private.dir().join("light_log");
+    run_tool(words(&format!("{wrong} log {}", file.display())))?;
+    let kept = std::fs::read_to_string(&file).context("read the log")?;
+    ensure!(kept.contains("unbounded memory access"), "{kept}");
+    // only what is asked for is loaded
+    let some = format!("-L prog load {} only whole", object("err_section"));
+    ok(&some)?;
+    let path = format!("-L prog load {} /sys/fs/bpf/x", object("minimal"));
+    refused(&path, "got: '/sys/fs/bpf/x'?")
+}
+
+fn signed(private: &Private) -> Result<()> {
+    let dir = private.dir();
+    let make = |name: &str| -> Result<(String, String)> {
+        let (key, cert) = (
+            dir.join(format!("{name}.key")),
+            dir.join(format!("{name}.crt")),
+        );
+        let mut openssl = Command::new("openssl");
+        openssl
+            .args(["req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes"])
+            .args(["-subj", "/CN=test", "-days", "2", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&cert);
+        let made = run(&mut openssl, b"");
+        requires!(
+            made.is_ok_and(|out| out.status == 0),
+            "needs openssl, to make a key"
+        );
+        Ok((key.display().to_string(), cert.display().to_string()))
+    };
+    let (key, cert) = make("one")?;
+    let (other, _) = make("other")?;
+    let object = object("minimal");
+    refused(
+        &format!("-S -k {other} -i {cert} prog load {object}"),
+        "the private key is not that of the certificate",
+    )?;
+    refused(
+        &format!("-S -k {key} -i {key} prog load {object}"),
+        "failed to use",
+    )?;
+    let out = run_tool(words(&format!("-S -k {key} -i {cert} prog load {object}")))?;
+    requires!(
+        out.status == 0 || !out.err().contains("this kernel "),
+        "this kernel takes no signatures: {}",
+        out.err()
+    );
+    ensure!(out.status == 0, "{}", out.err());
     Ok(())
 }
 

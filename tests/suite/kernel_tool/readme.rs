@@ -77,7 +77,8 @@ fn walk(stops: &[Stop], bin: &std::path::Path) -> Result<()> {
     ensure!(stops.len() > 5, "only {} commands were found", stops.len());
     for stop in stops {
         let script = format!("PATH={}:$PATH; {} 2>&1", bin.display(), stop.command);
-        let out = run(Command::new("bash").args(["-c", &script]), b"")?;
+        let mut bash = Command::new("bash");
+        let out = run(bash.args(["-c", &script]).current_dir(root()), b"")?;
         ensure_eq!(
             without_numbers(&out.out()),
             without_numbers(&stop.output),

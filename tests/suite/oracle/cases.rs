@@ -27,6 +27,7 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     cases.extend(links(world)?);
     cases.extend(btfs(world, private)?);
     cases.extend(struct_ops(world)?);
+    cases.extend(loads(world, private)?);
     cases.extend(pins(private)?);
     cases.extend(changes(world, private)?);
     cases.extend(mistakes(world, private)?);
@@ -310,6 +311,80 @@ fn btfs(world: &World, private: &Private) -> Result<Vec<Case>> {
     ];
     cases.extend(module());
     Ok(cases)
+}
+
+/// Objects: what is said, and whether a pin is made. What is in the kernel then is compared
+/// elsewhere.
+fn loads(world: &World, private: &Private) -> Result<Vec<Case>> {
+    // the reference takes dots out of the paths of maps that it pins
+    let top = std::path::Path::new("/sys/fs/bpf");
+    let pin = top.join("oracle_load");
+    let shown = pin.display();
+    let map = world.maps.first().context("no map")?;
+    let map = map.fd.info()?.id().context("no id")?;
+    let of = |name: &str| fixture(&format!("bpf/{name}.bpf.o")).display().to_string();
+    let load = |name: &str, words: &str| {
+        format!("prog load {} {shown} {words}", of(name))
+            .trim_end()
+            .to_owned()
+    };
+    let wrong = |words: &str| load("minimal", words);
+    let nowhere = private.dir().display();
+    Ok(vec![
+        Case {
+            // what keeps the reference from looking for holders keeps it from loading too
+            holders: true,
+            fresh: vec![pin.clone()],
+            ..case(
+                "prog load",
+                [
+                    load("minimal", ""),
+                    load("minimal", "type xdp"),
+                    load("minimal", "type classifier"),
+                    load("subprogs", ""),
+                    load("core_kernel", "kernel_btf /sys/kernel/btf/vmlinux"),
+                    load("core_kernel", "kernel_btf /nonexistent"),
+                    load("sections_btf", ""),
+                    load("minimal", "autoattach"),
+                    load("nonexistent", ""),
+                    load("err_verifier", ""),
+                    load("err_kconfig", ""),
+                ],
+            )
+        },
+        Case {
+            holders: true,
+            fresh: vec![pin.clone()],
+            ..case(
+                "prog load, words",
+                [
+                    "prog load".to_owned(),
+                    "prog load x".to_owned(),
+                    "prog loadall x".to_owned(),
+                    wrong("nope"),
+                    wrong("type"),
+                    wrong("type nope"),
+                    wrong("type xdp type xdp"),
+                    wrong("map nope 1 id 1"),
+                    wrong("map idx x id 1"),
+                    wrong("map idx 1"),
+                    wrong(&format!("map idx 7 id {map}")),
+                    wrong(&format!("map name nope id {map}")),
+                    wrong("offload_dev nope"),
+                    wrong("offload_dev lo xdpmeta_dev lo"),
+                    wrong("offload_dev lo"),
+                    wrong("type xdp xdpmeta_dev lo"),
+                    wrong("pinmaps"),
+                    format!("-n prog load {} {nowhere}/none/x", of("minimal")),
+                    format!("-n prog load {} {nowhere}/x", of("minimal")),
+                    format!("-n prog loadall {} {nowhere}", of("minimal")),
+                    format!("-n prog loadall {} {nowhere}/none/x", of("minimal")),
+                    format!("-L prog load {}", of("minimal")),
+                    format!("-L prog load {}", of("err_verifier")),
+                ],
+            )
+        },
+    ])
 }
 
 /// Sets of operations: one that is not registered, and those of the links.

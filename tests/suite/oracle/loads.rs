@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::mount::{MsFlags, mount};
-use rbpftool_tests::loaded::{clear, pinned};
+use rbpftool_tests::loaded::{clear, files, pinned};
 use rbpftool_tests::{Output, ensure_eq, fixture, run, tool_path};
 
 /// Where both look for maps that are shared by name.
@@ -119,6 +119,15 @@ pub(crate) const LOADS: &[Load] = &[
     ),
 ];
 
+/// The command lines that are compared here, as rules see them.
+pub(crate) fn lines() -> Vec<String> {
+    let register = "struct_ops register OBJ DIR".to_owned();
+    let loads = LOADS
+        .iter()
+        .map(|load| format!("prog loadall {} DIR {}", load.object, load.words));
+    loads.chain([register]).collect()
+}
+
 impl Load {
     pub(crate) fn name(&self) -> String {
         format!("load::{} {}", self.object, self.words)
@@ -183,6 +192,41 @@ impl Loads {
                 same(&without(&a, pin, byte)?, &without(&b, pin, byte)?).context(why)
             }
         }
+    }
+
+    /// Registers a set of operations with both: what they say but for numbers, and what is pinned.
+    pub(crate) fn register(&self) -> Result<()> {
+        let mut answers = Vec::new();
+        for tool in &self.tools {
+            self.clear()?;
+            let mut cmd = Command::new(tool);
+            cmd.args(["struct_ops", "register"])
+                .arg(fixture("bpf/struct_ops.bpf.o"))
+                .arg(&self.top);
+            let out = run(&mut cmd, b"")?;
+            let pins = files(Path::new(BY_NAME))?;
+            self.clear()?;
+            let mut cmd = Command::new(tool);
+            cmd.args(["struct_ops", "unregister", "name", "kept"]);
+            let gone = run(&mut cmd, b"")?;
+            let lines = |out: &Output| -> Vec<String> {
+                let text = out.err();
+                let own = text.lines().filter(|line| !line.starts_with("libbpf: "));
+                let word = |word: &str| match word.parse::<u32>() {
+                    Ok(_) => "N".to_owned(),
+                    Err(_) => word.to_owned(),
+                };
+                let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+                own.map(line).collect()
+            };
+            let (said, later) = (lines(&out), lines(&gone));
+            answers.push((out.status, said, pins, gone.status, later));
+        }
+        ensure_eq!(answers.first(), answers.last());
+        let pins = answers.first().map(|answer| answer.2.len());
+        // before Linux 6.4 there are no such links, and then both say so
+        ensure!(pins.is_some_and(|pins| pins <= 1), "{answers:?}");
+        Ok(())
     }
 
     fn load(&self, tool: &Path, load: &Load) -> Result<(Output, Left)> {

@@ -278,8 +278,9 @@ impl Kernels {
 
 const COMMANDS: &str = "tests/oracle/commands.json";
 
-/// The commands that are said to be the same and that no case runs.
-pub(crate) fn not_compared(cases: &[Case]) -> Result<Vec<String>> {
+/// The commands that are said to be the same and that no case runs; `more` are lines that are
+/// compared in another way.
+pub(crate) fn not_compared(cases: &[Case], more: &[String]) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(root().join(COMMANDS))
         .with_context(|| format!("read {COMMANDS}"))?;
     let rows: Vec<Value> =
@@ -288,6 +289,10 @@ pub(crate) fn not_compared(cases: &[Case]) -> Result<Vec<String>> {
         .iter()
         .flat_map(|c| &c.lines)
         .map(|l| l.iter().map(|w| w.to_string_lossy().into_owned()).collect())
+        .chain(
+            more.iter()
+                .map(|l| l.split(' ').map(str::to_owned).collect()),
+        )
         .collect();
     let patterns = rows.iter().filter_map(|r| r.get("compared")?.as_str());
     Ok(patterns

@@ -69,37 +69,6 @@ pub(crate) fn crates_depend_downwards_only() -> Result<()> {
     none(found, "a dependency that points the wrong way")
 }
 
-/// What asks the system for something.
-const SYSTEM: &[&str] = &[
-    "std::fs",
-    "std::env",
-    "std::process",
-    "std::time",
-    "nix::",
-    "bpfsys::cmd",
-    "bpfsys::sys",
-    "SystemTime",
-    "Instant",
-];
-
-/// The stages that only work on bytes.
-pub(crate) fn pure_stages_ask_nobody() -> Result<()> {
-    let mut found = Vec::new();
-    let mut seen = 0;
-    for stage in ["elf", "model", "relocate"] {
-        for file in files(&format!("crates/loader/src/{stage}"), &["rs"])? {
-            seen += 1;
-            for (number, line) in file.code_before_tests() {
-                if SYSTEM.iter().any(|word| line.contains(word)) {
-                    found.push(format!("{}:{number}: {}", file.path, line.trim()));
-                }
-            }
-        }
-    }
-    ensure!(seen > 20, "only {seen} files of these stages were seen");
-    none(found, "stages of the loader that ask the system")
-}
-
 pub(crate) fn views_know_serde_only() -> Result<()> {
     let mut found = Vec::new();
     let mut views = 0;

@@ -24,6 +24,9 @@ pub(crate) const SUITES: &[&str] = &[
     "oracle_bpftool",
 ];
 
+/// A suite that runs only when it is called by a command line, with `--file` and `--run`.
+const CORPUS: &str = "corpus";
+
 /// Programs of this machine that the suites call, with the libraries they need.
 const PROGRAMS: &[&str] = &[
     "bash", "setpriv", "ip", "cat", "ls", "mount", "dmesg", "id", "true", "head", "setsid",
@@ -195,7 +198,7 @@ impl Payload {
 /// The static suites and the first process: (name, path).
 fn suites(ctx: &Ctx) -> Result<Vec<(String, PathBuf)>> {
     let mut tests = vec!["test", "--no-run"];
-    tests.extend(SUITES.iter().flat_map(|s| ["--test", s]));
+    tests.extend(SUITES.iter().chain(&[CORPUS]).flat_map(|s| ["--test", s]));
     let mut built = executables(ctx, &tests)?;
     built.extend(executables(ctx, &["build", "--bin", "rbpf-init"])?);
     Ok(built)

@@ -117,7 +117,8 @@ pub struct StepError {
     pub step: Option<Step>,
     /// The kernel's answer.
     pub errno: Errno,
-    /// What the kernel wrote about it; empty unless there was to be a log.
+    /// What the kernel wrote last: about this step, unless it is one that says nothing. Empty
+    /// unless there was to be a log.
     pub log: VerifierLog,
 }
 

@@ -1,6 +1,6 @@
 //! Loader programs of the fixtures: what they do, and that it is the same in both byte orders.
 
-use super::{LightError, LightOptions, LightProgram, generate};
+use super::{LightError, LightOptions, LightProgram, Step, generate};
 use crate::model::{Map, MapOrigin, Object, ParseOptions, Pinning, Program};
 use crate::sha256::sha256;
 use bpfsys::insn::{ByteOrder, disasm, stream};
@@ -133,17 +133,27 @@ fn a_hash_covers_the_data() {
 
 #[test]
 fn contexts_have_all_maps_and_the_programs_that_are_loaded() {
-    let mut object = object!("subprogs");
+    let mut object = object!("tail_calls");
     for program in object.programs_mut() {
-        program.autoload = program.name != "callbacks";
+        program.autoload = program.name != "last";
     }
-    object.map_mut("numbers").unwrap().autocreate = false;
+    object.map_mut("empty").unwrap().autocreate = false;
     let program = program(&object);
     let names: Vec<_> = program.progs.iter().map(|prog| &*prog.name).collect();
-    assert_eq!(names, ["calls", "alone", "elsewhere"]);
-    assert_eq!(program.maps.len(), 1);
-    assert!(!program.maps[0].made);
-    assert_eq!(program.ctx_size(), 24 + 16 + 3 * 4);
+    assert_eq!(names, ["middle", "start"]);
+    let made: Vec<_> = program
+        .maps
+        .iter()
+        .map(|map| (&*map.name, map.made))
+        .collect();
+    assert_eq!(made, [("steps", true), ("empty", false)]);
+    assert_eq!(program.ctx_size(), 24 + 2 * 16 + 2 * 4);
+    // The slot of the program that is not loaded stays empty.
+    let slots = program
+        .steps
+        .iter()
+        .filter(|step| matches!(step, Step::FillSlot { .. }));
+    assert_eq!(slots.count(), 1);
 }
 
 #[test]

@@ -26,6 +26,25 @@
 //! # }
 //! ```
 //!
+//! # Beside libbpf
+//!
+//! The rules are those of libbpf's `bpf_linker`, and what it links is linked here. Where its
+//! result could not be loaded, or depended on the order of the objects, this one is another:
+//!
+//! - the offset and size of a variable or map in `.BTF` are those of its definition, also when
+//!   a declaration or a weak definition came first;
+//! - a weak definition may lose to one in another section; an external of `.kconfig` or
+//!   `.ksyms` is never defined by a variable elsewhere;
+//! - a weak definition stays one that a strong one replaces, also after an external that must
+//!   be there;
+//! - a kernel symbol without type may be used by several objects;
+//! - objects without types are linked as long as no name needs one;
+//! - data may be relative to a section; jump tables move with their code;
+//! - signatures of externals are left out, not changed: others may refer to them;
+//! - local symbols come first, as ELF wants them, and variables are in the order of offsets.
+//!
+//! # Inside
+//!
 //! In order: `input` reads an object, `output` places its sections, `symbols` resolves names
 //! (`agree` and `map_def` compare what they stand for), `relocs` moves relocations, `types`
 //! and `ext` write what is known about types, `write` the ELF file.

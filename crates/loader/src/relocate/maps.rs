@@ -109,7 +109,7 @@ impl Stage<'_, '_> {
                 Some((plan, size)) => (Some(plan), Some(size)),
                 None => (None, None),
             };
-            let mut spec = self.spec(map).map_err(error)?;
+            let mut spec = self.spec(map, made).map_err(error)?;
             if let (Some(plan), Some(size)) = (&struct_ops, struct_ops_size) {
                 spec.value_size = size;
                 if plan.module.is_some() {
@@ -126,6 +126,7 @@ impl Stage<'_, '_> {
                             inner.map_type,
                             inner.max_entries,
                             (inner.key_type, inner.value_type),
+                            made,
                         )
                         .map_err(error)?;
                     Some(MapSpec {
@@ -176,10 +177,10 @@ impl Stage<'_, '_> {
         Ok(plans)
     }
 
-    fn spec(&self, map: &Map) -> Result<MapSpec, MapError> {
+    fn spec(&self, map: &Map, made: bool) -> Result<MapSpec, MapError> {
         let ids = (map.key_type, map.value_type);
         let (max_entries, (key_type, value_type)) =
-            self.sizes(map.map_type, map.max_entries, ids)?;
+            self.sizes(map.map_type, map.max_entries, ids, made)?;
         Ok(MapSpec {
             map_type: map.map_type,
             key_size: map.key_size,
@@ -208,9 +209,10 @@ impl Stage<'_, '_> {
         map_type: MapType,
         max_entries: u32,
         ids: (TypeId, TypeId),
+        made: bool,
     ) -> Result<(u32, (TypeId, TypeId)), MapError> {
         let entries = match map_type {
-            MapType::PERF_EVENT_ARRAY if max_entries == 0 => {
+            MapType::PERF_EVENT_ARRAY if made && max_entries == 0 => {
                 self.target.possible_cpus().map_err(MapError::Cpus)?
             }
             MapType::RINGBUF | MapType::USER_RINGBUF => {

@@ -355,3 +355,21 @@ fn enumerations_of_both_widths_stand_for_each_other() {
     };
     little(typedef, typedef).check(10, "0", EnumvalValue, (4, Some(4)));
 }
+
+#[test]
+fn types_are_compared_without_a_relocation() {
+    let mut local = ints(Endian::Little);
+    local.record(b"", FUNC_PROTO, 1, INT, &[0, INT]);
+    let mut target = Blob::new(Endian::Little);
+    target.int("long", 8, 1, 0, 64);
+    target.record(b"", FUNC_PROTO, 1, 1, &[0, 1]);
+    target.record(b"", FUNC_PROTO, 0, 1, &[]);
+    let (local, target) = (local.build(), target.build());
+    let (local, target) = (Btf::parse(&local).unwrap(), Btf::parse(&target).unwrap());
+    let fits = |here, there| types_fit(&local, TypeId(here), &target, TypeId(there));
+    // sizes of integers do not count, numbers of parameters do
+    assert_eq!(fits(FIRST, 2), Ok(true));
+    assert_eq!(fits(FIRST, 3), Ok(false));
+    assert_eq!(fits(INT, 2), Ok(false));
+    assert!(fits(99, 2).is_err());
+}

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{BtfFd, BtfId, KernelBtf, SysError};
 use btf::build::Builder;
+use btf::distill::relocate;
 use btf::{Btf, BtfError};
 use object::read::ReadCache;
 use object::{Object, ObjectSection, ReadRef};
@@ -218,7 +219,7 @@ fn parse(
 }
 
 /// Reads a file: types as the kernel exports them, or an ELF file with a section of them. Types
-/// that an ELF file brings a base for are read on that base.
+/// that an ELF file brings a base for are put on `base`, and without one stay on theirs.
 pub fn read(path: &Path, base: Option<Arc<Btf<'static>>>) -> Result<Btf<'static>> {
     read_with(path, base, None)
 }
@@ -268,22 +269,19 @@ fn read_with(
         ));
         return Err(failure.with_status(ENODATA_STATUS));
     };
-    let base = match sections.base {
-        Some(_) if base.is_some() => {
-            return Err(Failure::new(format_args!(
-                "{what}: moving the types from the base in {BASE_SECTION} to another base is not \
-                 supported by this version of rbpftool"
-            ))
-            .with_hint("without -B the types are shown on the base in the file")
-            .with_status(EOPNOTSUPP_STATUS));
-        }
-        Some(own) => Some(Arc::new(parse(own, None).map_err(|error| {
-            Failure::because(format_args!("{what}, {BASE_SECTION}"), error)
-                .with_status(EINVAL_STATUS)
-        })?)),
-        None => base,
+    let Some(own) = sections.base else {
+        return parse(types, base).map_err(malformed);
     };
-    parse(types, base).map_err(malformed)
+    let own = parse(own, None).map_err(|error| {
+        Failure::because(format_args!("{what}, {BASE_SECTION}"), error).with_status(EINVAL_STATUS)
+    })?;
+    let types = parse(types, Some(Arc::new(own))).map_err(malformed)?;
+    let Some(base) = base else {
+        return Ok(types);
+    };
+    let moved = relocate(&types, &base)
+        .map_err(|error| Failure::because(&what, error).with_status(EINVAL_STATUS))?;
+    parse(moved.into_data(), Some(base)).map_err(malformed)
 }
 
 /// What a file holds.

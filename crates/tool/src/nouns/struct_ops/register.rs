@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bpfsys::cmd::{LinkCreate, MapUpdateElem};
 use bpfsys::{LinkFd, MapFd};
-use loader::kernel::Loaded;
+use loader::kernel::{Loaded, LoadedMap};
 
 use super::gather::{StructOpsMap, kernel_type};
 use crate::command::Context;
@@ -71,8 +71,8 @@ fn one(loaded: &mut Loaded, symbol: &str, dir: Option<&Path>) -> Result<(String,
         .map_err(|error| Failure::because(&cannot, error))?;
     let by_link = loaded
         .map(symbol)
-        .is_some_and(loader::kernel::LoadedMap::is_registered_by_link);
-    let map = loaded.map_mut(symbol).and_then(|map| map.take_fd());
+        .is_some_and(LoadedMap::is_registered_by_link);
+    let map = loaded.map_mut(symbol).and_then(LoadedMap::take_fd);
     let map: MapFd = map.ok_or_else(|| Failure::new(format_args!("{cannot}: it was not made")))?;
     MapUpdateElem::new(&map, &0_u32.to_ne_bytes(), &value)
         .run()

@@ -7,6 +7,10 @@ use loader::model::{EditError, ModelError};
 use loader::relocate::{ExternError, InsnError, MapError, PlanError, ProgramError};
 use loader::target::TargetError;
 
+/// What can be done about a signature that the kernel does not take.
+pub(super) const SIGNATURE: &str = "the kernel verifies with the certificate: it must be an X.509 one of the key, with an \
+     algorithm that this kernel has";
+
 /// What can be done about a file that cannot be read as an object.
 pub(crate) fn for_model(error: &ModelError) -> Option<&'static str> {
     match error {
@@ -16,11 +20,10 @@ pub(crate) fn for_model(error: &ModelError) -> Option<&'static str> {
             | ElfError::Truncated { .. },
         ) => Some("the file is shorter than it says: it was cut, or is being written"),
         ModelError::Elf(_) => Some("an object is what `clang -target bpf -g -O2 -c` writes"),
-        ModelError::Map { source, .. }
-            if matches!(source, loader::model::MapError::Unknown { .. }) =>
-        {
-            Some("-m passes over members that are not known")
-        }
+        ModelError::Map {
+            source: loader::model::MapError::Unknown { .. },
+            ..
+        } => Some("-m passes over members that are not known"),
         _ => None,
     }
 }

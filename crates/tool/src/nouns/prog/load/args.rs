@@ -236,7 +236,8 @@ impl<'a> Edits<'a> {
 }
 
 impl<'a> Log<'a> {
-    fn read(&mut self, word: &'a OsStr) -> Result<()> {
+    /// Reads a level or a file.
+    pub fn read(&mut self, word: &'a OsStr) -> Result<()> {
         let Some(level) = parse_number(word, 0) else {
             if self.file.is_some() {
                 return Err(Failure::new("log file already specified"));

@@ -27,6 +27,30 @@ pub(super) fn level(log: &Log<'_>, debug: bool) -> LogLevel {
     }
 }
 
+/// The level as a number, for programs that load others: 0 for none.
+pub(super) fn number(log: &Log<'_>, debug: bool) -> u32 {
+    match level(log, debug) {
+        LogLevel::Level(level) => level,
+        LogLevel::Off | LogLevel::OnFailure => 0,
+    }
+}
+
+/// Delivers these logs, where they are wanted.
+pub(super) fn of_all(
+    context: &mut Context<'_, '_>,
+    log: &Log<'_>,
+    logs: &[(&str, &VerifierLog)],
+) -> Result<()> {
+    if !wanted(log, context) {
+        return Ok(());
+    }
+    let mut text = String::new();
+    for (what, said) in logs {
+        add(&mut text, what, said);
+    }
+    deliver(context, log, &text)
+}
+
 /// Whether whole logs are wanted, not just a line of them.
 fn wanted(log: &Log<'_>, context: &Context<'_, '_>) -> bool {
     context.options.debug || log.level.is_some() || log.file.is_some()

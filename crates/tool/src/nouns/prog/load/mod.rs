@@ -7,6 +7,7 @@ mod advice;
 pub mod args;
 mod attach;
 pub mod edit;
+mod light;
 mod log;
 mod pin;
 
@@ -22,7 +23,7 @@ use loader::target::Running;
 use self::args::{Edits, LoadArgs, Log};
 pub(crate) use self::pin::NewPins;
 use crate::command::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::{FAILED, Failure, Result};
 use crate::nouns::btf::source;
 use crate::pins;
 use crate::render::escape::Escaped;
@@ -30,6 +31,9 @@ use crate::words::Words;
 
 /// `prog load OBJ PATH …`: the first program is pinned at the path.
 pub(super) fn one(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<()> {
+    if context.options.use_loader {
+        return light::run(context, words);
+    }
     run(context, words, Which::First)
 }
 
@@ -96,7 +100,10 @@ pub fn load(
         kernel = kernel.with_token(Arc::clone(&token));
         options = options.token(TokenSource::Fd(token));
     }
-    let core_btf = edits.kernel_btf.map(|path| source::read(path, None));
+    let core_btf = edits.kernel_btf.map(|path| {
+        let read = source::read(path, None);
+        read.map_err(|failure| failure.with_status(FAILED))
+    });
     let plan_options = PlanOptions {
         kconfig: edit::kconfig(edits)?,
         core_btf: core_btf.transpose()?.map(Arc::new),
