@@ -86,7 +86,7 @@ impl LoadPlan {
     /// let plan = plan();
     /// let loaded = plan.load(&LoadOptions::new().pin_root("/sys/fs/bpf/mine"))?;
     /// for program in loaded.programs() {
-    ///     println!("{}: {:?}", program.name(), program.fd().map(|fd| fd.id()));
+    ///     println!("{} ({})", program.name(), program.section());
     /// }
     /// # Ok::<(), loader::kernel::KernelError>(())
     /// ```
