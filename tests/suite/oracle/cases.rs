@@ -295,7 +295,6 @@ fn btfs(world: &World, private: &Private) -> Result<Vec<Case>> {
                 format!("btf dump file {linked}"),
                 format!("gen obj {linked} {link}/externs.2.eb.o {link}/externs.1.eb.o"),
                 format!("btf dump file {linked} format c"),
-                format!("gen object {linked} {linked}"),
                 format!("gen object {linked} {link}/fit.el.o {link}/err.duplicate.el.o"),
                 format!("gen object {linked} {link}/fit.el.o {link}/err.map.el.o"),
                 format!("gen object {linked} {link}/fit.el.o {link}/fit.eb.o"),
