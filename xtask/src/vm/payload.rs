@@ -29,7 +29,7 @@ const CORPUS: &str = "corpus";
 
 /// Programs of this machine that the suites call, with the libraries they need.
 const PROGRAMS: &[&str] = &[
-    "bash", "setpriv", "ip", "cat", "ls", "mount", "dmesg", "id", "true", "head", "setsid",
+    "bash", "setpriv", "ip", "cat", "ls", "mount", "dmesg", "id", "true", "head", "tail", "setsid",
     "xargs", "mkdir", "sleep", "grep", "env",
 ];
 
@@ -114,7 +114,12 @@ impl Payload {
         for file in ["README.md", "Cargo.toml"] {
             a.copy(&format!("{ROOT}/{file}"), &ctx.root.join(file))?;
         }
-        for folder in ["tests/oracle", "tests/fixtures", "tests/suite"] {
+        for folder in [
+            "tests/oracle",
+            "tests/fixtures",
+            "tests/golden/errors",
+            "tests/suite",
+        ] {
             tree(&mut a, &ctx.root, Path::new(folder))?;
         }
         Ok(Self {
