@@ -360,6 +360,10 @@ fn nothing_is_left(private: &Private) -> Result<()> {
 }
 
 fn autoattach(private: &Private) -> Result<()> {
+    requires!(
+        has_syscall_programs(),
+        "needs Linux 5.14, for syscall programs"
+    );
     let words = "autoattach only on_iter_task";
     let dir = load_all(private, "sections_btf", words)?;
     let link = dir.join("on_iter_task").display().to_string();
@@ -593,7 +597,16 @@ fn plans(private: &Private) -> Result<()> {
     Ok(())
 }
 
+/// Whether the kernel has programs that are called, and with them all that these need.
+fn has_syscall_programs() -> bool {
+    bpfsys::probe::prog_type(bpfsys::ProgType::SYSCALL).is_yes()
+}
+
 fn light(private: &Private) -> Result<()> {
+    requires!(
+        has_syscall_programs(),
+        "needs Linux 5.14, for syscall programs"
+    );
     for name in ["minimal", "maps", "subprogs", "data"] {
         let out = ok(&format!("-L prog load {}", object(name)))?;
         ensure!(out.stdout.is_empty() && out.stderr.is_empty(), "{out:?}");
@@ -735,7 +748,7 @@ const ERRORS: &[Wrong] = &[
     Wrong {
         name: "missing_target",
         object: "err_target",
-        is_everywhere: true,
+        is_everywhere: false,
         has: &["tracepoint_of_no_kernel"],
     },
     Wrong {
@@ -754,6 +767,10 @@ const ERRORS: &[Wrong] = &[
 
 impl Wrong {
     fn check(&self, private: &Private) -> Result<()> {
+        requires!(
+            !matches!(self.name, "core_relocation" | "weak_kfunc") || has_syscall_programs(),
+            "needs Linux 5.14: older kernels refuse the program for something else"
+        );
         let file = self.file(private)?;
         let pin = top(private).join("x");
         let line = format!("prog load {} {}", file.display(), pin.display());
