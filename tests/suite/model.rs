@@ -118,9 +118,9 @@ fn same_in_both(little: &str, big: &str) -> Result<()> {
         maps.map(|m| {
             (
                 m.name.clone(),
-                m.map_type,
-                m.value_size,
-                m.flags,
+                m.spec.map_type,
+                m.spec.value_size,
+                m.spec.flags,
                 m.slots.clone(),
             )
         })

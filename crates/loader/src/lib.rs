@@ -19,7 +19,7 @@
 //!
 //! let mut object = loader::open("counter.bpf.o".as_ref())?;
 //! for map in object.maps_mut() {
-//!     map.max_entries = map.max_entries.max(1024);
+//!     map.spec.max_entries = map.spec.max_entries.max(1024);
 //! }
 //! let loaded = object.load(&LoadOptions::new())?;
 //! for program in loaded.programs() {

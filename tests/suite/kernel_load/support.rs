@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use bpfsys::uapi::flags::{MapFlags, ProgLoadFlags};
+use bpfsys::uapi::flags::ProgLoadFlags;
 use bpfsys::{KernelVersion, MapType, ProgType};
 use loader::kernel::{LoadOptions, Loaded};
 use loader::model::{MapIdx, Object, Pinning, ProgIdx};
@@ -111,18 +111,7 @@ pub(crate) struct Parts {
 
 /// A map of this type with keys of four bytes.
 pub(crate) fn spec(map_type: MapType, value_size: u32, max_entries: u32) -> MapSpec {
-    MapSpec {
-        map_type,
-        key_size: 4,
-        value_size,
-        max_entries,
-        flags: MapFlags::empty(),
-        numa_node: None,
-        ifindex: 0,
-        map_extra: 0,
-        key_type: btf::TypeId(0),
-        value_type: btf::TypeId(0),
-    }
+    MapSpec::new(map_type, 4, value_size, max_entries)
 }
 
 impl Parts {

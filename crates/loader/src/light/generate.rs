@@ -101,7 +101,7 @@ fn refuse(object: &Object) -> Result<(), LightError> {
             "a loader program cannot use a map that is there already"
         } else if map.exclusive.is_some() {
             "a loader program cannot tell the kernel which program may use a map"
-        } else if map.map_type == MapType::ARENA && !map.data.is_empty() {
+        } else if map.spec.map_type == MapType::ARENA && !map.data.is_empty() {
             "a loader program cannot write to an arena"
         } else {
             continue;

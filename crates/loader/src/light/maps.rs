@@ -11,7 +11,6 @@ use bpfsys::uapi::attr::{MapCreateAttr, MapElemAttr, MapFreezeAttr, OBJ_NAME_LEN
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::uapi::helpers::HelperId;
 use bpfsys::{Cmd, MapType};
-use btf::TypeId;
 use std::mem::offset_of;
 
 use super::blob::Place;
@@ -137,18 +136,7 @@ impl Generator<'_> {
         max_entries: u32,
         descriptor: Place,
     ) -> Result<(), LightError> {
-        let spec = MapSpec {
-            map_type,
-            key_size: 4,
-            value_size,
-            max_entries,
-            flags: MapFlags::empty(),
-            numa_node: None,
-            ifindex: 0,
-            map_extra: 0,
-            key_type: TypeId::VOID,
-            value_type: TypeId::VOID,
-        };
+        let spec = MapSpec::new(map_type, 4, value_size, max_entries);
         let attr = self.map_attr(name, &spec)?;
         self.out.command(Cmd::MAP_CREATE, attr, MAP_ATTR_SIZE);
         self.out.check();

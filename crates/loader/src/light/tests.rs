@@ -1,12 +1,11 @@
 //! Loader programs of the fixtures: what they do, and that it is the same in both byte orders.
 
 use super::{LightError, LightOptions, LightProgram, Step, generate};
-use crate::model::{Map, MapOrigin, Object, ParseOptions, Pinning, Program};
+use crate::model::{Map, MapOrigin, MapSpec, Object, ParseOptions, Program};
 use crate::sha256::sha256;
 use bpfsys::insn::{ByteOrder, disasm, stream};
-use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{MapType, ProgType};
-use btf::{Endian, TypeId};
+use btf::Endian;
 use expect_test::{ExpectFile, expect_file};
 use std::fmt::Write;
 
@@ -159,29 +158,12 @@ fn contexts_have_all_maps_and_the_programs_that_are_loaded() {
 #[test]
 fn more_maps_and_programs_than_libbpf_has_room_for() {
     let mut object = object!("minimal");
-    let map = Map {
-        name: "many".to_owned(),
-        symbol: "many".to_owned(),
-        origin: MapOrigin::Definition,
-        map_type: MapType::ARRAY,
-        key_size: 4,
-        value_size: 4,
-        max_entries: 1,
-        flags: MapFlags::empty(),
-        numa_node: None,
-        ifindex: 0,
-        map_extra: 0,
-        key_type: TypeId::VOID,
-        value_type: TypeId::VOID,
-        inner: None,
-        slots: Vec::new(),
-        data: Vec::new(),
-        pinning: Pinning::None,
-        pin_path: None,
-        reuse: None,
-        autocreate: true,
-        exclusive: None,
-    };
+    let map = Map::new(
+        MapOrigin::Definition,
+        "many".to_owned(),
+        "many".to_owned(),
+        MapSpec::new(MapType::ARRAY, 4, 4, 1),
+    );
     object.maps = vec![map; 1500];
     let one: Program = object.programs[0].clone();
     object.programs = vec![one; 400];

@@ -2,10 +2,10 @@
 
 use super::{
     AttachTo, ExternIdx, ExternKind, FuncIdx, Function, KconfigType, Linkage, Map, MapIdx,
-    MapOrigin, Object, Pinning, ProgIdx, Program, RefTarget, SlotValue, TableIdx,
+    MapOrigin, MapSpec, Object, Pinning, ProgIdx, Program, RefTarget, SlotValue, TableIdx,
 };
+use bpfsys::AttachType;
 use bpfsys::uapi::flags::{MapFlags, ProgLoadFlags};
-use bpfsys::{AttachType, MapType};
 use btf::{Endian, TypeId};
 use std::fmt::{Display, Formatter, Result};
 
@@ -148,7 +148,7 @@ impl Object {
                 write!(f, "`{}`{link}, ", ops.type_name)?;
             }
         }
-        self.shape(f, &Shape::of(map))?;
+        self.spec(f, &map.spec)?;
         if map.pinning == Pinning::ByName {
             write!(f, ", pinned by name")?;
         }
@@ -166,20 +166,8 @@ impl Object {
         }
         writeln!(f)?;
         if let Some(inner) = &map.inner {
-            let shape = Shape {
-                map_type: inner.map_type,
-                key_size: inner.key_size,
-                value_size: inner.value_size,
-                max_entries: inner.max_entries,
-                flags: inner.flags,
-                numa_node: inner.numa_node,
-                ifindex: 0,
-                map_extra: inner.map_extra,
-                key_type: inner.key_type,
-                value_type: inner.value_type,
-            };
             write!(f, "    inside: ")?;
-            self.shape(f, &shape)?;
+            self.spec(f, inner)?;
             writeln!(f)?;
         }
         for slot in &map.slots {
@@ -197,27 +185,27 @@ impl Object {
         bytes(f, &map.data)
     }
 
-    fn shape(&self, f: &mut Formatter<'_>, shape: &Shape) -> Result {
-        write!(f, "{}, key {}", shape.map_type, shape.key_size)?;
-        if !shape.key_type.is_void() {
-            write!(f, " {}", self.type_text(shape.key_type))?;
+    fn spec(&self, f: &mut Formatter<'_>, spec: &MapSpec) -> Result {
+        write!(f, "{}, key {}", spec.map_type, spec.key_size)?;
+        if !spec.key_type.is_void() {
+            write!(f, " {}", self.type_text(spec.key_type))?;
         }
-        write!(f, ", value {}", shape.value_size)?;
-        if !shape.value_type.is_void() {
-            write!(f, " {}", self.type_text(shape.value_type))?;
+        write!(f, ", value {}", spec.value_size)?;
+        if !spec.value_type.is_void() {
+            write!(f, " {}", self.type_text(spec.value_type))?;
         }
-        write!(f, ", entries {}", shape.max_entries)?;
-        if shape.flags != MapFlags::empty() {
-            write!(f, ", flags {:#x}", shape.flags.bits())?;
+        write!(f, ", entries {}", spec.max_entries)?;
+        if spec.flags != MapFlags::empty() {
+            write!(f, ", flags {:#x}", spec.flags.bits())?;
         }
-        if let Some(node) = shape.numa_node {
+        if let Some(node) = spec.numa_node {
             write!(f, ", node {node}")?;
         }
-        if shape.ifindex != 0 {
-            write!(f, ", interface {}", shape.ifindex)?;
+        if spec.ifindex != 0 {
+            write!(f, ", interface {}", spec.ifindex)?;
         }
-        if shape.map_extra != 0 {
-            write!(f, ", extra {:#x}", shape.map_extra)?;
+        if spec.map_extra != 0 {
+            write!(f, ", extra {:#x}", spec.map_extra)?;
         }
         Ok(())
     }
@@ -313,37 +301,6 @@ impl Object {
     fn table_name(&self, table: TableIdx) -> String {
         let table = self.jump_tables.get(table.index());
         table.map_or_else(|| "?".to_owned(), |table| format!("`{}`", table.name))
-    }
-}
-
-/// What a map and a pattern for maps inside have in common.
-struct Shape {
-    map_type: MapType,
-    key_size: u32,
-    value_size: u32,
-    max_entries: u32,
-    flags: MapFlags,
-    numa_node: Option<u32>,
-    ifindex: u32,
-    map_extra: u64,
-    key_type: TypeId,
-    value_type: TypeId,
-}
-
-impl Shape {
-    const fn of(map: &Map) -> Self {
-        Self {
-            map_type: map.map_type,
-            key_size: map.key_size,
-            value_size: map.value_size,
-            max_entries: map.max_entries,
-            flags: map.flags,
-            numa_node: map.numa_node,
-            ifindex: map.ifindex,
-            map_extra: map.map_extra,
-            key_type: map.key_type,
-            value_type: map.value_type,
-        }
     }
 }
 

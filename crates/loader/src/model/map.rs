@@ -16,28 +16,10 @@ pub struct Map {
     pub symbol: String,
     /// Where it comes from.
     pub origin: MapOrigin,
-    /// Type.
-    pub map_type: MapType,
-    /// Bytes of a key.
-    pub key_size: u32,
-    /// Bytes of a value. Changing that of a data map makes its last array longer or shorter.
-    pub value_size: u32,
-    /// Entries at most, bytes for ring buffers and pages for arenas; 0 where the loader chooses.
-    pub max_entries: u32,
-    /// Flags.
-    pub flags: MapFlags,
-    /// The NUMA node of its memory.
-    pub numa_node: Option<u32>,
-    /// The interface it is offloaded to; 0 for none.
-    pub ifindex: u32,
-    /// What the type makes of it.
-    pub map_extra: u64,
-    /// Type of keys in the object's BTF; void when not known.
-    pub key_type: TypeId,
-    /// Type of values; void when not known.
-    pub value_type: TypeId,
+    /// What to make.
+    pub spec: MapSpec,
     /// The pattern for maps inside a map of maps.
-    pub inner: Option<Box<InnerMap>>,
+    pub inner: Option<Box<MapSpec>>,
     /// What to put where, for maps of maps and of programs.
     pub slots: Vec<Slot>,
     /// The initial value of a data map, of a struct_ops map (zeros where programs go), or the
@@ -74,27 +56,73 @@ pub enum MapOrigin {
     StructOps(StructOps),
 }
 
-/// The pattern for maps inside a map of maps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InnerMap {
+/// Attributes of a map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapSpec {
     /// Type.
     pub map_type: MapType,
     /// Bytes of a key.
     pub key_size: u32,
-    /// Bytes of a value.
+    /// Bytes of a value. Changing that of a data map makes its last array longer or shorter.
     pub value_size: u32,
-    /// Entries at most.
+    /// Entries at most, bytes for ring buffers and pages for arenas; 0 where the loader chooses.
     pub max_entries: u32,
     /// Flags.
     pub flags: MapFlags,
     /// The NUMA node of its memory.
     pub numa_node: Option<u32>,
+    /// The interface it is offloaded to; 0 for none.
+    pub ifindex: u32,
     /// What the type makes of it.
     pub map_extra: u64,
-    /// Type of keys in the object's BTF; void when not known.
+    /// Type of keys in the object's BTF; void when it is not known or not told.
     pub key_type: TypeId,
-    /// Type of values; void when not known.
+    /// Type of values; void when it is not known or not told.
     pub value_type: TypeId,
+}
+
+impl MapSpec {
+    /// A map of this type and these sizes, and nothing else.
+    #[must_use]
+    pub const fn new(map_type: MapType, key_size: u32, value_size: u32, max_entries: u32) -> Self {
+        Self {
+            map_type,
+            key_size,
+            value_size,
+            max_entries,
+            flags: MapFlags::empty(),
+            numa_node: None,
+            ifindex: 0,
+            map_extra: 0,
+            key_type: TypeId::VOID,
+            value_type: TypeId::VOID,
+        }
+    }
+}
+
+impl Map {
+    /// A map that is made, with nothing in it.
+    pub(crate) const fn new(
+        origin: MapOrigin,
+        name: String,
+        symbol: String,
+        spec: MapSpec,
+    ) -> Self {
+        Self {
+            name,
+            symbol,
+            origin,
+            spec,
+            inner: None,
+            slots: Vec::new(),
+            data: Vec::new(),
+            pinning: Pinning::None,
+            pin_path: None,
+            reuse: None,
+            autocreate: true,
+            exclusive: None,
+        }
+    }
 }
 
 /// What is found by name.

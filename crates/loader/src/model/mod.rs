@@ -23,7 +23,7 @@ pub mod variable;
 pub use error::{EditError, MapError, ModelError};
 pub use externs::{Extern, ExternKind, KconfigType};
 pub use function::{CodeRef, FuncInfo, Function, LineInfo, Linkage, RefTarget};
-pub use map::{InnerMap, Map, MapOrigin, Pinning, Slot, SlotValue, StructOps};
+pub use map::{Map, MapOrigin, MapSpec, Pinning, Slot, SlotValue, StructOps};
 pub use parse::ParseOptions;
 pub use program::{AttachTo, Program};
 pub use variable::Variable;

@@ -39,19 +39,22 @@ impl Object {
             size,
             why: why.to_owned(),
         };
-        if size == target.value_size {
+        if size == target.spec.value_size {
             return Ok(());
         }
         match target.origin {
             MapOrigin::Kconfig => return Err(wrong("the options decide its size")),
             MapOrigin::StructOps(_) => return Err(wrong("the kernel's type decides its size")),
             MapOrigin::Definition | MapOrigin::Legacy => {
-                let own = self.btf.as_ref().map(|btf| btf.size_of(target.value_type));
+                let own = self
+                    .btf
+                    .as_ref()
+                    .map(|btf| btf.size_of(target.spec.value_type));
                 let fits = matches!(own, Some(Ok(own)) if own == u64::from(size));
                 if let Some(target) = self.maps.get_mut(at.index()) {
-                    target.value_size = size;
+                    target.spec.value_size = size;
                     if !fits {
-                        target.value_type = TypeId::VOID;
+                        target.spec.value_type = TypeId::VOID;
                     }
                 }
                 return Ok(());
@@ -61,7 +64,7 @@ impl Object {
         if size == 0 {
             return Err(wrong("it holds variables"));
         }
-        let section = target.value_type;
+        let section = target.spec.value_type;
         let first_of_last = self
             .variables
             .iter()
@@ -79,12 +82,12 @@ impl Object {
                 let note = format!("map `{map}` loses its types: {why}");
                 self.notes.push(note);
                 if let Some(target) = self.maps.get_mut(at.index()) {
-                    target.value_type = TypeId::VOID;
+                    target.spec.value_type = TypeId::VOID;
                 }
             }
         }
         if let Some(target) = self.maps.get_mut(at.index()) {
-            target.value_size = size;
+            target.spec.value_size = size;
             if !target.data.is_empty() {
                 target
                     .data

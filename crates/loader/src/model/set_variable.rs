@@ -2,6 +2,7 @@
 
 use super::error::nearest;
 use super::{EditError, Linkage, Map, MapOrigin, Object, Variable};
+use btf::types::{Enumerator, Name};
 use btf::{Btf, Endian, Type, TypeId, encoding};
 
 /// Names that an error offers as members.
@@ -100,7 +101,7 @@ fn writable<'m>(map: &'m mut Map, path: &str) -> Result<&'m mut Vec<u8>, EditErr
     if map.origin == MapOrigin::Kconfig {
         return Err(wrong("the kernel's configuration decides its value"));
     }
-    let size = usize::try_from(map.value_size).unwrap_or(usize::MAX);
+    let size = usize::try_from(map.spec.value_size).unwrap_or(usize::MAX);
     let missing = size.saturating_sub(map.data.len());
     map.data
         .try_reserve_exact(missing)
@@ -322,28 +323,12 @@ impl Walk<'_> {
                 self.fit(number, width, int.is_signed(), value, &name)
             }
             Type::Enum(of) => {
-                let named = of.enumerators().find(|one| one.name.is(value.as_bytes()));
-                let named = named.map(|one| one.value);
-                let width = if place.width == 0 {
-                    of.size().saturating_mul(8)
-                } else {
-                    place.width
-                };
-                let names = of.enumerators().map(|one| one.name.to_text());
-                let number = self.constant(named, value, names)?;
-                self.fit(number, width, of.kind_flag(), value, &of.name().to_text())
+                let (size, signed, name) = (of.size(), of.kind_flag(), of.name());
+                self.constant(value, place, size, signed, name, of.enumerators())
             }
             Type::Enum64(of) => {
-                let named = of.enumerators().find(|one| one.name.is(value.as_bytes()));
-                let named = named.map(|one| one.value);
-                let width = if place.width == 0 {
-                    of.size().saturating_mul(8)
-                } else {
-                    place.width
-                };
-                let names = of.enumerators().map(|one| one.name.to_text());
-                let number = self.constant(named, value, names)?;
-                self.fit(number, width, of.kind_flag(), value, &of.name().to_text())
+                let (size, signed, name) = (of.size(), of.kind_flag(), of.name());
+                self.constant(value, place, size, signed, name, of.enumerators())
             }
             Type::Ptr(_) => {
                 let number = Number::parse(value).ok_or_else(|| self.no_value(value, "address"))?;
@@ -411,28 +396,39 @@ impl Walk<'_> {
         }
     }
 
-    /// The number of a constant, which may be named or be a number.
+    /// A constant of an enumeration, which may be named or be a number.
     fn constant<'n>(
         &self,
-        named: Option<i128>,
         value: &str,
-        names: impl Iterator<Item = std::borrow::Cow<'n, str>>,
-    ) -> Result<Number, EditError> {
-        if let Some(named) = named {
-            return Ok(Number {
-                negative: named < 0,
-                size: named.unsigned_abs(),
-            });
-        }
-        Number::parse(value).ok_or_else(|| {
-            let names: Vec<_> = names.collect();
-            EditError::Value {
-                path: self.path.to_owned(),
-                value: value.to_owned(),
-                expected: "constant of its type".to_owned(),
-                near: nearest(value, names.iter().map(AsRef::as_ref)),
-            }
-        })
+        place: &Place,
+        size: u32,
+        signed: bool,
+        name: Name<'_>,
+        mut constants: impl Iterator<Item = Enumerator<'n>> + Clone,
+    ) -> Result<Encoded, EditError> {
+        let names = constants.clone().map(|one| one.name.to_text());
+        let named = constants.find(|one| one.name.is(value.as_bytes()));
+        let number = match named {
+            Some(Enumerator { value, .. }) => Number {
+                negative: value < 0,
+                size: value.unsigned_abs(),
+            },
+            None => Number::parse(value).ok_or_else(|| {
+                let names: Vec<_> = names.collect();
+                EditError::Value {
+                    path: self.path.to_owned(),
+                    value: value.to_owned(),
+                    expected: "constant of its type".to_owned(),
+                    near: nearest(value, names.iter().map(AsRef::as_ref)),
+                }
+            })?,
+        };
+        let width = if place.width == 0 {
+            size.saturating_mul(8)
+        } else {
+            place.width
+        };
+        self.fit(number, width, signed, value, &name.to_text())
     }
 
     /// A number in so many bits.

@@ -312,7 +312,7 @@ impl Stage<'_, '_> {
             .object
             .maps
             .get(map as usize)
-            .map_or(0, |map| map.value_size);
+            .map_or(0, |map| map.spec.value_size);
         let size = end.unwrap_or(0).max(u64::from(size));
         if size > MAX_OPTIONS {
             return Err(PlanError::Map {

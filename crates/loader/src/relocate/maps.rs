@@ -48,17 +48,17 @@ pub(super) fn arenas(
 ) -> Result<HashMap<MapIdx, u64>, PlanError> {
     let mut arenas = HashMap::new();
     for (at, map) in (0..).map(MapIdx).zip(&object.maps) {
-        if map.map_type != MapType::ARENA || map.data.is_empty() || skipped.contains_key(&at) {
+        if map.spec.map_type != MapType::ARENA || map.data.is_empty() || skipped.contains_key(&at) {
             continue;
         }
         let page = u64::from(target.page_size()).max(1);
-        let all = u64::from(map.max_entries) * page;
+        let all = u64::from(map.spec.max_entries) * page;
         let data = (map.data.len() as u64).next_multiple_of(page);
         let Some(end) = all.checked_sub(data) else {
             return Err(PlanError::Map {
                 map: map.name.clone(),
                 why: MapError::ArenaTooSmall {
-                    pages: map.max_entries,
+                    pages: map.spec.max_entries,
                     data: map.data.len(),
                 },
             });
@@ -109,7 +109,8 @@ impl Stage<'_, '_> {
                 Some((plan, size)) => (Some(plan), Some(size)),
                 None => (None, None),
             };
-            let mut spec = self.spec(map, made).map_err(error)?;
+            let mut spec = map.spec.clone();
+            self.fit(&mut spec, made).map_err(error)?;
             if let (Some(plan), Some(size)) = (&struct_ops, struct_ops_size) {
                 spec.value_size = size;
                 if plan.module.is_some() {
@@ -121,26 +122,10 @@ impl Stage<'_, '_> {
             }
             let inner = match &map.inner {
                 Some(inner) => {
-                    let (entries, ids) = self
-                        .sizes(
-                            inner.map_type,
-                            inner.max_entries,
-                            (inner.key_type, inner.value_type),
-                            made,
-                        )
-                        .map_err(error)?;
-                    Some(MapSpec {
-                        map_type: inner.map_type,
-                        key_size: inner.key_size,
-                        value_size: inner.value_size,
-                        max_entries: entries,
-                        flags: inner.flags,
-                        numa_node: inner.numa_node,
-                        ifindex: map.ifindex,
-                        map_extra: inner.map_extra,
-                        key_type: ids.0,
-                        value_type: ids.1,
-                    })
+                    let mut inner = MapSpec::clone(inner);
+                    inner.ifindex = map.spec.ifindex;
+                    self.fit(&mut inner, made).map_err(error)?;
+                    Some(inner)
                 }
                 None => None,
             };
@@ -177,24 +162,6 @@ impl Stage<'_, '_> {
         Ok(plans)
     }
 
-    fn spec(&self, map: &Map, made: bool) -> Result<MapSpec, MapError> {
-        let ids = (map.key_type, map.value_type);
-        let (max_entries, (key_type, value_type)) =
-            self.sizes(map.map_type, map.max_entries, ids, made)?;
-        Ok(MapSpec {
-            map_type: map.map_type,
-            key_size: map.key_size,
-            value_size: map.value_size,
-            max_entries,
-            flags: map.flags,
-            numa_node: map.numa_node,
-            ifindex: map.ifindex,
-            map_extra: map.map_extra,
-            key_type,
-            value_type,
-        })
-    }
-
     fn unmap(&self, map: &Map, spec: &mut MapSpec, downgrades: &mut Downgrades) {
         if lacks(self.target, Feature::ArrayMmap) {
             spec.flags.remove(MapFlags::MMAPABLE);
@@ -203,30 +170,25 @@ impl Stage<'_, '_> {
         }
     }
 
-    /// Entries and types as the map's type takes them.
-    fn sizes(
-        &self,
-        map_type: MapType,
-        max_entries: u32,
-        ids: (TypeId, TypeId),
-        made: bool,
-    ) -> Result<(u32, (TypeId, TypeId)), MapError> {
-        let entries = match map_type {
-            MapType::PERF_EVENT_ARRAY if made && max_entries == 0 => {
-                self.target.possible_cpus().map_err(MapError::Cpus)?
+    /// Makes entries and types those that the map's type takes.
+    fn fit(&self, spec: &mut MapSpec, made: bool) -> Result<(), MapError> {
+        match spec.map_type {
+            MapType::PERF_EVENT_ARRAY if made && spec.max_entries == 0 => {
+                spec.max_entries = self.target.possible_cpus().map_err(MapError::Cpus)?;
             }
             MapType::RINGBUF | MapType::USER_RINGBUF => {
-                ring_size(max_entries, self.target.page_size())
+                spec.max_entries = ring_size(spec.max_entries, self.target.page_size());
             }
-            _ => max_entries,
-        };
-        let ids = match map_type {
-            _ if !self.types => (TypeId::VOID, TypeId::VOID),
-            MapType::STRUCT_OPS => (ids.0, TypeId::VOID),
-            map_type if UNTYPED.contains(&map_type) => (TypeId::VOID, TypeId::VOID),
-            _ => ids,
-        };
-        Ok((entries, ids))
+            _ => {}
+        }
+        let untyped = !self.types || UNTYPED.contains(&spec.map_type);
+        if untyped {
+            spec.key_type = TypeId::VOID;
+        }
+        if untyped || spec.map_type == MapType::STRUCT_OPS {
+            spec.value_type = TypeId::VOID;
+        }
+        Ok(())
     }
 
     /// Elements that can be put in: of those that are not there, only the place is left.

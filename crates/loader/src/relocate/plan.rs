@@ -1,11 +1,12 @@
 //! The result of relocation: what to ask the kernel for, in order, with nothing left open but
 //! descriptors.
 
+pub use crate::model::MapSpec;
 use crate::model::{FuncInfo, LineInfo, MapIdx, Pinning, ProgIdx, Slot};
 use crate::target::Feature;
 use bpfsys::insn::Insn;
-use bpfsys::uapi::flags::{MapFlags, ProgLoadFlags};
-use bpfsys::{AttachType, MapFd, MapType, ProgFd, ProgType};
+use bpfsys::uapi::flags::ProgLoadFlags;
+use bpfsys::{AttachType, MapFd, ProgFd, ProgType};
 use btf::{Endian, TypeId};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,31 +58,6 @@ pub struct ModulePlan {
 /// Which of a plan's modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModuleIdx(pub u32);
-
-/// Attributes of a map to make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MapSpec {
-    /// Type.
-    pub map_type: MapType,
-    /// Bytes of a key.
-    pub key_size: u32,
-    /// Bytes of a value.
-    pub value_size: u32,
-    /// Entries at most.
-    pub max_entries: u32,
-    /// Flags.
-    pub flags: MapFlags,
-    /// The NUMA node of its memory.
-    pub numa_node: Option<u32>,
-    /// The interface it is offloaded to; 0 for none.
-    pub ifindex: u32,
-    /// What the type makes of it.
-    pub map_extra: u64,
-    /// Type of keys; void when it is not told.
-    pub key_type: TypeId,
-    /// Type of values; void when it is not told.
-    pub value_type: TypeId,
-}
 
 /// A map of the plan.
 #[derive(Clone, Debug)]

@@ -164,8 +164,6 @@ impl<'o, 't> One<'o, 't> {
         let name = essential_name(ops.type_name.as_bytes());
         let missing = || MapError::NoStruct(String::from_utf8_lossy(name).into_owned());
         let found = found.ok_or_else(missing)?;
-        let there = found.btf.find_by_name_kind(name, Kind::Struct);
-        let there = there.ok_or_else(missing)?;
         let composite = |btf: &'t Btf<'static>, id: TypeId| match btf.type_by_id(id) {
             Ok(Type::Struct(t)) => Ok(t),
             Ok(_) => Err(missing()),
@@ -176,8 +174,13 @@ impl<'o, 't> One<'o, 't> {
             (_, Type::Struct(t)) => t,
             _ => return Err(missing()),
         };
-        let member = value.members().find(|member| member.type_id == there);
-        let member = member.ok_or_else(missing)?;
+        // The type is found where it is used: looking for its name once more takes as long as the
+        // first time.
+        let named = |member: Member<'t>| match found.btf.type_by_id(member.type_id) {
+            Ok(Type::Struct(there)) if there.name().is(name) => Some((member, there)),
+            _ => None,
+        };
+        let (member, there) = value.members().find_map(named).ok_or_else(missing)?;
         if value.size() > MAX_VALUE {
             return Err(MapError::ValueTooLarge {
                 size: value.size().into(),
@@ -190,7 +193,7 @@ impl<'o, 't> One<'o, 't> {
             here,
             kernel: found.btf,
             module: found.module,
-            there: composite(found.btf, there)?,
+            there,
             value,
             offset: member.bit_offset / 8,
         })

@@ -88,7 +88,7 @@ fn edit(mut object: Object) {
         .filter(|variable| variable.offset < 1 << 16 && variable.size < 1 << 16)
         .filter(|variable| {
             let map = object.maps().get(variable.map.index());
-            map.is_some_and(|map| map.value_size < 1 << 16)
+            map.is_some_and(|map| map.spec.value_size < 1 << 16)
         })
         .take(8)
         .map(|variable| variable.name.clone())
@@ -107,9 +107,9 @@ fn edit(mut object: Object) {
     let maps: Vec<_> = object
         .maps()
         .iter()
-        .filter(|map| map.value_size < 1 << 16)
+        .filter(|map| map.spec.value_size < 1 << 16)
         .take(4)
-        .map(|map| (map.symbol.clone(), map.value_size))
+        .map(|map| (map.symbol.clone(), map.spec.value_size))
         .collect();
     for (name, size) in maps {
         for size in [size.saturating_add(8), size / 2, 4] {

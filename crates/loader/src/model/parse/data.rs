@@ -5,40 +5,19 @@ use super::sections::Role;
 use super::source::{Log, Source, shown};
 use super::types::datasec;
 use super::{ModelError, ParseOptions};
-use crate::model::{Map, MapIdx, MapOrigin, Pinning};
+use crate::model::{Map, MapIdx, MapOrigin, MapSpec};
 use bpfsys::MapType;
 use bpfsys::uapi::flags::MapFlags;
 use btf::types::Datasec;
-use btf::{Btf, Type, TypeId};
+use btf::{Btf, Type};
 
 /// Bytes of a name in the kernel.
 const NAME: usize = 15;
 
 /// A map of one value, which the reader changes to what it needs.
 pub(super) fn map(origin: MapOrigin, name: String, symbol: &str) -> Map {
-    Map {
-        name,
-        symbol: symbol.to_owned(),
-        origin,
-        map_type: MapType::ARRAY,
-        key_size: 4,
-        value_size: 0,
-        max_entries: 1,
-        flags: MapFlags::empty(),
-        numa_node: None,
-        ifindex: 0,
-        map_extra: 0,
-        key_type: TypeId::VOID,
-        value_type: TypeId::VOID,
-        inner: None,
-        slots: Vec::new(),
-        data: Vec::new(),
-        pinning: Pinning::None,
-        pin_path: None,
-        reuse: None,
-        autocreate: true,
-        exclusive: None,
-    }
+    let spec = MapSpec::new(MapType::ARRAY, 4, 0, 1);
+    Map::new(origin, name, symbol.to_owned(), spec)
 }
 
 /// The name of a section's map in the kernel: as much of the object's name as there is room for
@@ -88,17 +67,17 @@ pub(super) fn collect(
         };
         let name = internal_name(&options.name, section.name);
         let mut new = map(origin, name, &log.own(section.name)?);
-        new.value_size = value_size;
+        new.spec.value_size = value_size;
         log.take(data.len())?;
         new.data = data.to_vec();
         if role == Role::Constants {
-            new.flags = MapFlags::RDONLY_PROG;
+            new.spec.flags = MapFlags::RDONLY_PROG;
         }
         if let Some((id, types)) = btf.and_then(|btf| datasec(btf, section.name)) {
-            new.value_type = id;
+            new.spec.value_type = id;
             log.take(types.raw().len())?;
             if btf.is_some_and(|btf| is_seen(btf, &types)) {
-                new.flags |= MapFlags::MMAPABLE;
+                new.spec.flags |= MapFlags::MMAPABLE;
             }
         }
         maps.push_section(section.index, new);
@@ -121,7 +100,7 @@ fn arena(source: &Source<'_>, maps: &mut Maps, log: &mut Log) -> Result<(), Mode
     let data = section.data()?;
     let mut arenas = (0u32..)
         .zip(&mut maps.maps)
-        .filter(|(_, map)| map.map_type == MapType::ARENA);
+        .filter(|(_, map)| map.spec.map_type == MapType::ARENA);
     match (arenas.next(), arenas.next()) {
         (Some((at, arena)), None) => {
             arena.data = data.to_vec();

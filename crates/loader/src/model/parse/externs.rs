@@ -273,11 +273,11 @@ pub(super) fn kconfig_map(
         internal_name(&options.name, b".kconfig"),
         ".kconfig",
     );
-    new.value_size = externs.kconfig_size;
-    new.flags = MapFlags::RDONLY_PROG;
+    new.spec.value_size = externs.kconfig_size;
+    new.spec.flags = MapFlags::RDONLY_PROG;
     if let Some((id, _)) = btf.and_then(|btf| datasec(btf, b".kconfig")) {
-        new.value_type = id;
-        new.flags |= MapFlags::MMAPABLE;
+        new.spec.value_type = id;
+        new.spec.flags |= MapFlags::MMAPABLE;
     }
     maps.push(new);
 }

@@ -53,11 +53,11 @@ pub(super) fn collect(
             let name = log.own(symbol.name.unwrap_or_default())?;
             let mut new = map(MapOrigin::Legacy, kernel_name(&name), &name);
             let [map_type, key_size, value_size, max_entries, flags] = def.words;
-            new.map_type = MapType(map_type);
-            new.key_size = key_size;
-            new.value_size = value_size;
-            new.max_entries = max_entries;
-            new.flags = MapFlags::from_bits_retain(flags);
+            new.spec.map_type = MapType(map_type);
+            new.spec.key_size = key_size;
+            new.spec.value_size = value_size;
+            new.spec.max_entries = max_entries;
+            new.spec.flags = MapFlags::from_bits_retain(flags);
             new.pinning = def.pinning;
             maps.push_at(section.index, symbol.value, new);
         }

@@ -4,7 +4,7 @@ use super::sections::Role;
 use super::source::{Log, Source, shown};
 use super::types::{datasec, kind_text};
 use super::{ModelError, ParseOptions};
-use crate::model::{InnerMap, Map, MapError, MapIdx, MapOrigin, Pinning};
+use crate::model::{Map, MapError, MapIdx, MapOrigin, MapSpec, Pinning};
 use bpfsys::MapType;
 use bpfsys::uapi::flags::MapFlags;
 use btf::types::{Composite, Member, VarInfo};
@@ -60,17 +60,9 @@ impl Maps {
 /// What a definition says.
 #[derive(Debug, Default)]
 struct Def {
-    map_type: u32,
-    key_size: u32,
-    value_size: u32,
-    max_entries: u32,
-    flags: u32,
-    numa_node: Option<u32>,
-    map_extra: u64,
-    key_type: TypeId,
-    value_type: TypeId,
+    spec: MapSpec,
     by_name: bool,
-    inner: Option<Box<Self>>,
+    inner: Option<Box<MapSpec>>,
 }
 
 /// The maps of section `.maps`, in the order of its types.
@@ -164,33 +156,34 @@ fn parse(
     log.take(body.raw().len())
         .map_err(|_error| MapError::TooComplex)?;
     let mut def = Def::default();
+    let spec = &mut def.spec;
     let members = body.members();
     let last = members.len().saturating_sub(1);
     for (at, member) in members.enumerate() {
         let field = Field { btf, member };
         match member.name.bytes()? {
-            b"type" => def.map_type = field.number()?,
-            b"max_entries" => def.max_entries = field.number()?,
-            b"map_flags" => def.flags = field.number()?,
-            b"numa_node" => def.numa_node = Some(field.number()?),
-            b"map_extra" => def.map_extra = field.long()?,
+            b"type" => spec.map_type = MapType(field.number()?),
+            b"max_entries" => spec.max_entries = field.number()?,
+            b"map_flags" => spec.flags = MapFlags::from_bits_retain(field.number()?),
+            b"numa_node" => spec.numa_node = Some(field.number()?),
+            b"map_extra" => spec.map_extra = field.long()?,
             b"key_size" => {
                 let size = field.number()?;
-                field.agree(&mut def.key_size, size.into())?;
+                field.agree(&mut spec.key_size, size.into())?;
             }
             b"value_size" => {
                 let size = field.number()?;
-                field.agree(&mut def.value_size, size.into())?;
+                field.agree(&mut spec.value_size, size.into())?;
             }
-            b"key" => def.key_type = field.sized(&mut def.key_size)?,
-            b"value" => def.value_type = field.sized(&mut def.value_size)?,
+            b"key" => spec.key_type = field.sized(&mut spec.key_size)?,
+            b"value" => spec.value_type = field.sized(&mut spec.value_size)?,
             b"values" if inside => {
                 return Err(field.misplaced("a map inside of a map has no maps inside"));
             }
             b"values" if at != last => return Err(field.misplaced("it must be the last")),
             b"values" => {
-                field.agree(&mut def.value_size, 4)?;
-                def.inner = field.values(MapType(def.map_type), options, log)?;
+                field.agree(&mut spec.value_size, 4)?;
+                def.inner = field.values(spec.map_type, options, log)?;
             }
             b"pinning" if inside => {
                 return Err(field.misplaced("a map inside of a map is not pinned"));
@@ -215,7 +208,7 @@ fn parse(
             }
         }
     }
-    if def.map_type == 0 {
+    if spec.map_type == MapType::UNSPEC {
         return Err(MapError::NoType);
     }
     Ok(def)
@@ -326,7 +319,7 @@ impl Field<'_> {
         map_type: MapType,
         options: &ParseOptions,
         log: &mut Log,
-    ) -> Result<Option<Box<Def>>, MapError> {
+    ) -> Result<Option<Box<MapSpec>>, MapError> {
         let btf = self.btf;
         if !map_type.is_map_of_maps() && !map_type.is_map_of_progs() {
             return Err(self.misplaced("only maps of maps and arrays of programs have values"));
@@ -346,7 +339,7 @@ impl Field<'_> {
             ((_, Type::Struct(body)), false) => {
                 let inner = parse(btf, body, options, true, log);
                 inner
-                    .map(|inner| Some(Box::new(inner)))
+                    .map(|inner| Some(Box::new(inner.spec)))
                     .map_err(|source| MapError::Inner(Box::new(source)))
             }
             ((id, _), false) => Err(self.wrong("an array of pointers to structs", id)),
@@ -355,45 +348,17 @@ impl Field<'_> {
 }
 
 fn finish(symbol: String, def: Def) -> Map {
-    Map {
-        name: kernel_name(&symbol),
+    let mut map = Map::new(
+        MapOrigin::Definition,
+        kernel_name(&symbol),
         symbol,
-        origin: MapOrigin::Definition,
-        map_type: MapType(def.map_type),
-        key_size: def.key_size,
-        value_size: def.value_size,
-        max_entries: def.max_entries,
-        flags: MapFlags::from_bits_retain(def.flags),
-        numa_node: def.numa_node,
-        ifindex: 0,
-        map_extra: def.map_extra,
-        key_type: def.key_type,
-        value_type: def.value_type,
-        inner: def.inner.map(|inner| {
-            Box::new(InnerMap {
-                map_type: MapType(inner.map_type),
-                key_size: inner.key_size,
-                value_size: inner.value_size,
-                max_entries: inner.max_entries,
-                flags: MapFlags::from_bits_retain(inner.flags),
-                numa_node: inner.numa_node,
-                map_extra: inner.map_extra,
-                key_type: inner.key_type,
-                value_type: inner.value_type,
-            })
-        }),
-        slots: Vec::new(),
-        data: Vec::new(),
-        pinning: if def.by_name {
-            Pinning::ByName
-        } else {
-            Pinning::None
-        },
-        pin_path: None,
-        reuse: None,
-        autocreate: true,
-        exclusive: None,
+        def.spec,
+    );
+    map.inner = def.inner;
+    if def.by_name {
+        map.pinning = Pinning::ByName;
     }
+    map
 }
 
 /// What of a name the kernel keeps.

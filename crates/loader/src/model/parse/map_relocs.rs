@@ -33,17 +33,10 @@ pub(super) fn definitions(
     maps: &mut Maps,
     log: &mut Log,
 ) -> Result<(), ModelError> {
-    for (table, section) in source.reloc_tables(|role| role == Role::Maps) {
-        let Some(btf) = btf else { continue };
-        let places = places(btf, section, maps, log)?;
-        log.take(table.data()?.len())?;
-        for reloc in source.elf.relocs(table)? {
-            let target = Target::of(source, section, &reloc);
-            target
-                .and_then(|target| slot(btf, &places, section, &reloc, target, functions, maps))
-                .map_err(|why| wrong(source, section, &reloc, why))?;
-        }
-    }
+    let one = |known: &Known<'_, '_>, reloc: &Reloc, target, maps: &mut Maps| {
+        slot(known, reloc, target, functions, maps)
+    };
+    fill(source, btf, Role::Maps, maps, log, one)?;
     for map in &mut maps.maps {
         // the last relocation of a place counts
         map.slots.reverse();
@@ -52,6 +45,41 @@ pub(super) fn definitions(
         map.slots.dedup_by_key(|slot| slot.index);
         if map.slots.len() < all {
             log.note(|| format!("map `{}`: slots are filled more than once", map.symbol));
+        }
+    }
+    Ok(())
+}
+
+/// What relocations of a section are about.
+struct Known<'a, 's> {
+    btf: &'a Btf<'a>,
+    section: &'a Section<'s>,
+    /// Its variables, ascending.
+    places: Vec<Place>,
+}
+
+/// Fills in what each relocation of the sections of a role says.
+fn fill(
+    source: &Source<'_>,
+    btf: Option<&Btf<'_>>,
+    role: Role,
+    maps: &mut Maps,
+    log: &mut Log,
+    mut one: impl FnMut(&Known<'_, '_>, &Reloc, Target, &mut Maps) -> Result<(), String>,
+) -> Result<(), ModelError> {
+    for (table, section) in source.reloc_tables(|found| found == role) {
+        let Some(btf) = btf else { continue };
+        let places = places(btf, section, maps, log)?;
+        let known = Known {
+            btf,
+            section,
+            places,
+        };
+        log.take(table.data()?.len())?;
+        for reloc in source.elf.relocs(table)? {
+            Target::of(source, section, &reloc)
+                .and_then(|target| one(&known, &reloc, target, maps))
+                .map_err(|why| wrong(source, section, &reloc, why))?;
         }
     }
     Ok(())
@@ -138,16 +166,14 @@ fn wrong(source: &Source<'_>, section: &Section<'_>, reloc: &Reloc, why: String)
 
 /// Adds the slot that a relocation fills.
 fn slot(
-    btf: &Btf<'_>,
-    places: &[Place],
-    section: &Section<'_>,
+    known: &Known<'_, '_>,
     reloc: &Reloc,
     target: Target,
     functions: &Functions,
     maps: &mut Maps,
 ) -> Result<(), String> {
-    let place = find(places, reloc.offset).ok_or("no map is defined there")?;
-    let at = slots_start(btf, place.type_id)
+    let place = find(&known.places, reloc.offset).ok_or("no map is defined there")?;
+    let at = slots_start(known.btf, place.type_id)
         .and_then(|slots| reloc.offset.checked_sub(place.start.checked_add(slots)?))
         .filter(|at| at.is_multiple_of(POINTER))
         .ok_or("it is not for a slot of `values`")?;
@@ -158,16 +184,16 @@ fn slot(
         .maps
         .get_mut(place.map.index())
         .ok_or("no map is defined there")?;
-    let value = if map.map_type.is_map_of_maps() {
-        if map.map_type == MapType::HASH_OF_MAPS && map.key_size != 4 {
+    let value = if map.spec.map_type.is_map_of_maps() {
+        if map.spec.map_type == MapType::HASH_OF_MAPS && map.spec.key_size != 4 {
             return Err(format!(
                 "slots are for keys of 4 bytes, those of `{}` have {}",
-                map.symbol, map.key_size
+                map.symbol, map.spec.key_size
             ));
         }
-        let named = named.filter(|_| target.section == section.index);
+        let named = named.filter(|_| target.section == known.section.index);
         SlotValue::Map(named.ok_or("it is no map")?)
-    } else if map.map_type.is_map_of_progs() {
+    } else if map.spec.map_type.is_map_of_progs() {
         SlotValue::Prog(program.ok_or("it is no program")?)
     } else {
         return Err(format!("map `{}` has no slots", map.symbol));
@@ -196,20 +222,11 @@ pub(super) fn struct_ops(
     maps: &mut Maps,
     log: &mut Log,
 ) -> Result<(), ModelError> {
-    for (table, section) in source.reloc_tables(|role| role == Role::StructOps) {
-        let Some(btf) = btf else { continue };
-        let places = places(btf, section, maps, log)?;
-        log.take(table.data()?.len())?;
-        let mut members = Members::default();
-        for reloc in source.elf.relocs(table)? {
-            let target = Target::of(source, section, &reloc);
-            target
-                .and_then(|target| {
-                    member(btf, &places, &mut members, &reloc, target, functions, maps)
-                })
-                .map_err(|why| wrong(source, section, &reloc, why))?;
-        }
-    }
+    let mut members = Members::default();
+    let one = |known: &Known<'_, '_>, reloc: &Reloc, target, maps: &mut Maps| {
+        member(known, &mut members, reloc, target, functions, maps)
+    };
+    fill(source, btf, Role::StructOps, maps, log, one)?;
     for map in &mut maps.maps {
         if let MapOrigin::StructOps(ops) = &mut map.origin {
             ops.progs.reverse();
@@ -243,14 +260,14 @@ impl Members {
 
 /// Adds the program that a relocation names.
 fn member(
-    btf: &Btf<'_>,
-    places: &[Place],
+    known: &Known<'_, '_>,
     members: &mut Members,
     reloc: &Reloc,
     target: Target,
     functions: &Functions,
     maps: &mut Maps,
 ) -> Result<(), String> {
+    let Known { btf, places, .. } = known;
     let place = find(places, reloc.offset).ok_or("no variable is there")?;
     let map = maps.maps.get_mut(place.map.index());
     let Some(MapOrigin::StructOps(ops)) = map.map(|map| &mut map.origin) else {

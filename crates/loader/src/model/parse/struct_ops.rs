@@ -61,14 +61,14 @@ pub(super) fn collect(
                 link,
             });
             let mut new = map(origin, kernel_name(&symbol), &symbol);
-            new.map_type = MapType::STRUCT_OPS;
-            new.value_size = body.size();
-            new.value_type = type_id;
+            new.spec.map_type = MapType::STRUCT_OPS;
+            new.spec.value_size = body.size();
+            new.spec.value_type = type_id;
             log.take(value.len())?;
             new.data = value.to_vec();
             new.autocreate = !is_off;
             if link {
-                new.flags = MapFlags::LINK;
+                new.spec.flags = MapFlags::LINK;
             }
             maps.push_at(section.index, var.offset.into(), new);
         }

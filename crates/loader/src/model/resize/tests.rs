@@ -59,13 +59,13 @@ fn the_last_array_grows() {
         let types = object.btf.as_ref().unwrap().len();
         object.set_value_size(".data", 24).unwrap();
         let map = object.map(".data").unwrap();
-        assert_eq!(map.value_size, 24);
+        assert_eq!(map.spec.value_size, 24);
         assert_eq!(map.data.len(), 24);
         assert_eq!(map.data[4..16], [2, 2, 2, 2, 3, 3, 3, 3, 0, 0, 0, 0]);
         let btf = object.btf.as_ref().unwrap();
         assert_eq!(btf.len(), types + 1);
-        assert_eq!(btf.size_of(map.value_type).unwrap(), 24);
-        let Ok(Type::Datasec(section)) = btf.type_by_id(map.value_type) else {
+        assert_eq!(btf.size_of(map.spec.value_type).unwrap(), 24);
+        let Ok(Type::Datasec(section)) = btf.type_by_id(map.spec.value_type) else {
             unreachable!()
         };
         let last = section.vars().last().unwrap();
@@ -109,8 +109,8 @@ fn zeros_stay_zeros() {
     let mut object = object(Endian::NATIVE);
     object.set_value_size(".bss", 4000).unwrap();
     let map = object.map(".bss").unwrap();
-    assert_eq!((map.value_size, map.data.len()), (4000, 0));
-    assert!(!map.value_type.is_void());
+    assert_eq!((map.spec.value_size, map.data.len()), (4000, 0));
+    assert!(!map.spec.value_type.is_void());
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn maps_that_lose_their_types() {
     object.set_value_size(".rodata", 8).unwrap();
     object.set_value_size(".data", 13).unwrap();
     for name in [".rodata", ".data"] {
-        assert!(object.map(name).unwrap().value_type.is_void());
+        assert!(object.map(name).unwrap().spec.value_type.is_void());
     }
     let notes = &object.notes[object.notes.len() - 2..];
     let expected = [
@@ -153,5 +153,5 @@ fn sizes_that_cannot_be() {
         assert_eq!(error.to_string(), why);
     }
     object.set_value_size("table", 16).unwrap();
-    assert_eq!(object.map("table").unwrap().value_size, 16);
+    assert_eq!(object.map("table").unwrap().spec.value_size, 16);
 }

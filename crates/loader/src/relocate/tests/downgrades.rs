@@ -104,12 +104,18 @@ fn attach_types_are_left_out_where_they_may_be() {
 fn sections_are_not_mapped_where_arrays_cannot_be() {
     let mut object = empty();
     object.add_map(Map {
-        flags: MapFlags::MMAPABLE,
+        spec: MapSpec {
+            flags: MapFlags::MMAPABLE,
+            ..section(".data", MapOrigin::Data, &[1]).spec
+        },
         ..section(".data", MapOrigin::Data, &[1])
     });
     // arrays that the author says can be mapped are left to the kernel
     object.add_map(Map {
-        flags: MapFlags::MMAPABLE,
+        spec: MapSpec {
+            flags: MapFlags::MMAPABLE,
+            ..hash("m").spec
+        },
         ..hash("m")
     });
     let plan = check(
@@ -136,8 +142,11 @@ fn types_are_left_out() {
     let mut object = empty();
     object.add("a", ProgType::XDP, "exit");
     object.add_map(Map {
-        key_type: TypeId(1),
-        value_type: TypeId(1),
+        spec: MapSpec {
+            key_type: TypeId(1),
+            value_type: TypeId(1),
+            ..hash("m").spec
+        },
         ..hash("m")
     });
     object.btf = Some(Arc::new(types(|b| {

@@ -272,7 +272,7 @@ fn options(externs: Vec<Extern>) -> Object {
     });
     let size = end.max().unwrap_or(0);
     let mut map = section(".kconfig", MapOrigin::Kconfig, &[]);
-    map.value_size = size;
+    map.spec.value_size = size;
     object.add_map(map);
     object
 }

@@ -1,16 +1,19 @@
 //! Maps as the kernel gets them.
 
 use super::*;
-use crate::model::{InnerMap, Slot, SlotValue};
+use crate::model::{Slot, SlotValue};
 
 #[test]
 fn sizes_that_the_loader_chooses() {
     let mut object = empty();
     let of = |map_type, max_entries| Map {
-        map_type,
-        max_entries,
-        key_type: TypeId(1),
-        value_type: TypeId(1),
+        spec: MapSpec {
+            map_type,
+            max_entries,
+            key_type: TypeId(1),
+            value_type: TypeId(1),
+            ..hash("m").spec
+        },
         ..hash("m")
     };
     object.add_map(of(MapType::PERF_EVENT_ARRAY, 0));
@@ -18,16 +21,11 @@ fn sizes_that_the_loader_chooses() {
     object.add_map(of(MapType::RINGBUF, 5000));
     object.add_map(of(MapType::ARRAY, 0));
     object.add_map(Map {
-        inner: Some(Box::new(InnerMap {
-            map_type: MapType::PERF_EVENT_ARRAY,
-            key_size: 4,
-            value_size: 4,
-            max_entries: 0,
-            flags: MapFlags::empty(),
+        inner: Some(Box::new(MapSpec {
             numa_node: Some(0),
-            map_extra: 0,
             key_type: TypeId(1),
             value_type: TypeId(1),
+            ..MapSpec::new(MapType::PERF_EVENT_ARRAY, 4, 4, 0)
         })),
         ..of(MapType::ARRAY_OF_MAPS, 3)
     });
@@ -57,8 +55,11 @@ fn sections_are_filled_and_constants_frozen() {
     object.add_map(section(".data", MapOrigin::Data, &[1, 2, 3]));
     object.add_map(section(".rodata", MapOrigin::Constants, &[4]));
     object.add_map(Map {
-        value_size: 100,
         data: Vec::new(),
+        spec: MapSpec {
+            value_size: 100,
+            ..section(".bss", MapOrigin::Data, &[]).spec
+        },
         ..section(".bss", MapOrigin::Data, &[])
     });
     let plan = planned(&object, &Described::default());
@@ -76,7 +77,7 @@ fn sections_are_filled_and_constants_frozen() {
         ]
     );
     // a longer value has zeros at its end
-    object.maps[0].value_size = 5;
+    object.maps[0].spec.value_size = 5;
     let plan = planned(&object, &Described::default());
     assert_eq!(plan.maps[0].value.as_deref(), Some(&[1, 2, 3, 0, 0][..]));
 }
@@ -87,9 +88,12 @@ fn arenas_have_their_data_at_the_end_where_that_works() {
     let main = object.add("a", ProgType::SYSCALL, "r1 = 0x0\nexit");
     let main = object.main(main);
     let arena = object.add_map(Map {
-        map_type: MapType::ARENA,
-        max_entries: 1 << 20,
         data: vec![7; 5000],
+        spec: MapSpec {
+            map_type: MapType::ARENA,
+            max_entries: 1 << 20,
+            ..hash("arena").spec
+        },
         ..hash("arena")
     });
     object.refer(
@@ -113,7 +117,7 @@ fn arenas_have_their_data_at_the_end_where_that_works() {
     assert_eq!(plan.maps[0].arena_data.as_ref().unwrap().0, 0);
     assert_eq!(plan.programs[0].insns[1].imm, 8);
 
-    object.maps[0].max_entries = 1;
+    object.maps[0].spec.max_entries = 1;
     fails(
         &object,
         &target,
@@ -222,10 +226,13 @@ fn plans_say_what_is_asked_for() {
         name: "short".into(),
         pinning: Pinning::ByName,
         pin_path: Some("/sys/fs/bpf/x".into()),
-        numa_node: Some(1),
-        ifindex: 3,
-        map_extra: 5,
-        flags: MapFlags::NO_PREALLOC | MapFlags::from_bits_retain(1 << 30),
+        spec: MapSpec {
+            numa_node: Some(1),
+            ifindex: 3,
+            map_extra: 5,
+            flags: MapFlags::NO_PREALLOC | MapFlags::from_bits_retain(1 << 30),
+            ..hash("a_longer_symbol").spec
+        },
         ..hash("a_longer_symbol")
     });
     object.add_map(section(".data", MapOrigin::Data, &[1, 2, 0, 0]));

@@ -70,40 +70,16 @@ pub(super) fn function(name: &str, text: &str) -> Function {
 
 /// A map of type hash.
 pub(super) fn hash(name: &str) -> Map {
-    Map {
-        name: name.into(),
-        symbol: name.into(),
-        origin: MapOrigin::Definition,
-        map_type: MapType::HASH,
-        key_size: 4,
-        value_size: 8,
-        max_entries: 16,
-        flags: MapFlags::empty(),
-        numa_node: None,
-        ifindex: 0,
-        map_extra: 0,
-        key_type: TypeId::VOID,
-        value_type: TypeId::VOID,
-        inner: None,
-        slots: Vec::new(),
-        data: Vec::new(),
-        pinning: Pinning::None,
-        pin_path: None,
-        reuse: None,
-        autocreate: true,
-        exclusive: None,
-    }
+    let spec = MapSpec::new(MapType::HASH, 4, 8, 16);
+    Map::new(MapOrigin::Definition, name.into(), name.into(), spec)
 }
 
 /// A map that holds a section.
 pub(super) fn section(name: &str, origin: MapOrigin, data: &[u8]) -> Map {
+    let spec = MapSpec::new(MapType::ARRAY, 4, data.len() as u32, 1);
     Map {
-        origin,
-        map_type: MapType::ARRAY,
-        value_size: data.len() as u32,
-        max_entries: 1,
         data: data.to_vec(),
-        ..hash(name)
+        ..Map::new(origin, name.into(), name.into(), spec)
     }
 }
 

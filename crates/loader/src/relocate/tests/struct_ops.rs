@@ -54,11 +54,6 @@ fn object(size: u32, ops: Ops<'_>, data: &[u8], progs: &[(u32, u32)]) -> Object 
         program.autoload = used.contains(&at);
     }
     object.add_map(Map {
-        map_type: MapType::STRUCT_OPS,
-        key_size: 4,
-        value_size: size,
-        max_entries: 1,
-        value_type: TypeId(6),
         data: data.to_vec(),
         origin: MapOrigin::StructOps(StructOps {
             type_name: "ops___local".into(),
@@ -69,6 +64,14 @@ fn object(size: u32, ops: Ops<'_>, data: &[u8], progs: &[(u32, u32)]) -> Object 
                 .collect(),
             link: true,
         }),
+        spec: MapSpec {
+            map_type: MapType::STRUCT_OPS,
+            key_size: 4,
+            value_size: size,
+            max_entries: 1,
+            value_type: TypeId(6),
+            ..hash("my_ops").spec
+        },
         ..hash("my_ops")
     });
     object

@@ -77,9 +77,9 @@ pub(super) fn plan(
     Ok(Some(BtfPlan { data, required }))
 }
 
-/// Kinds of types that not every kernel takes, and where they are.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
+/// Kinds of types that not every kernel takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Kinds {
     funcs: bool,
     global_funcs: bool,
     datasecs: bool,
@@ -91,6 +91,12 @@ pub(super) struct Seen {
     /// 64-bit enumerations and signed ones.
     enums: bool,
     layout: bool,
+}
+
+/// Which of those kinds there are, and where.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    kinds: Kinds,
     /// Tags that say that a parameter is the context.
     ctx_tags: Vec<TypeId>,
 }
@@ -101,32 +107,31 @@ const CTX_TAG: &[u8] = b"arg:ctx";
 impl Seen {
     pub(super) fn of(btf: &Btf<'_>) -> Self {
         use btf::Type;
-        let mut seen = Self {
-            layout: btf.has_layout(),
-            ..Self::default()
-        };
+        let mut seen = Self::default();
+        let kinds = &mut seen.kinds;
+        kinds.layout = btf.has_layout();
         for (id, ty) in btf.types() {
             match ty {
                 Type::Func(t) => {
-                    seen.funcs = true;
-                    seen.global_funcs |= t.linkage() != STATIC;
+                    kinds.funcs = true;
+                    kinds.global_funcs |= t.linkage() != STATIC;
                 }
-                Type::FuncProto(_) => seen.funcs = true,
-                Type::Var(_) => seen.datasecs = true,
+                Type::FuncProto(_) => kinds.funcs = true,
+                Type::Var(_) => kinds.datasecs = true,
                 Type::Datasec(t) => {
-                    seen.datasecs = true;
-                    seen.qmark |= t.name().or_empty().first() == Some(&b'?');
+                    kinds.datasecs = true;
+                    kinds.qmark |= t.name().or_empty().first() == Some(&b'?');
                 }
-                Type::Float(_) => seen.floats = true,
+                Type::Float(_) => kinds.floats = true,
                 Type::DeclTag(t) => {
-                    seen.decl_tags = true;
+                    kinds.decl_tags = true;
                     if t.name().is(CTX_TAG) {
                         seen.ctx_tags.push(id);
                     }
                 }
-                Type::TypeTag(_) => seen.type_tags = true,
-                Type::Enum(t) => seen.enums |= t.is_signed(),
-                Type::Enum64(_) => seen.enums = true,
+                Type::TypeTag(_) => kinds.type_tags = true,
+                Type::Enum(t) => kinds.enums |= t.is_signed(),
+                Type::Enum64(_) => kinds.enums = true,
                 _ => {}
             }
         }
@@ -136,14 +141,14 @@ impl Seen {
     /// Whether a feature that has to be asked for anyway is there, and with it types at all.
     fn implies_btf(&self, target: &dyn Target) -> bool {
         let yes = |seen, feature| seen && target.has(feature).is_yes();
-        yes(self.global_funcs, Feature::BtfGlobalFunc)
-            || yes(self.funcs, Feature::BtfFunc)
-            || yes(self.datasecs, Feature::BtfDatasec)
+        yes(self.kinds.global_funcs, Feature::BtfGlobalFunc)
+            || yes(self.kinds.funcs, Feature::BtfFunc)
+            || yes(self.kinds.datasecs, Feature::BtfDatasec)
     }
 
     /// Whether the kernel takes functions' types: so if it takes those of global ones.
     pub(super) fn lacks_funcs(&self, target: &dyn Target) -> bool {
-        let global = self.global_funcs && target.has(Feature::BtfGlobalFunc).is_yes();
+        let global = self.kinds.global_funcs && target.has(Feature::BtfGlobalFunc).is_yes();
         !global && lacks(target, Feature::BtfFunc)
     }
 }

@@ -1,25 +1,11 @@
 //! Kinds of types that the kernel does not know become kinds that it knows, of the same size.
 
-use super::{Edit, STATIC, Seen};
+use super::{Edit, Kinds, STATIC, Seen};
 use crate::relocate::{Downgrades, lacks};
 use crate::target::{Feature, Target};
 use btf::build::Builder;
 use btf::types::Datasec;
 use btf::{Btf, BtfError, Kind, Type, TypeId};
-
-/// What the kernel lacks of what the types have.
-#[derive(Clone, Copy)]
-struct Lacking {
-    funcs: bool,
-    global_funcs: bool,
-    datasecs: bool,
-    qmark: bool,
-    floats: bool,
-    decl_tags: bool,
-    type_tags: bool,
-    enums: bool,
-    layout: bool,
-}
 
 #[doc(alias = "bpf_object__sanitize_btf")]
 pub(super) fn change<'o>(
@@ -36,65 +22,57 @@ pub(super) fn change<'o>(
         }
         lacking
     };
-    let funcs = seen.funcs && seen.lacks_funcs(target);
+    let kinds = &seen.kinds;
+    let funcs = kinds.funcs && seen.lacks_funcs(target);
     let datasecs = check(
-        seen.datasecs,
+        kinds.datasecs,
         Feature::BtfDatasec,
         "variables become integers, sections structs",
     );
-    let lacking = Lacking {
+    let lacking = Kinds {
         funcs: check(
             funcs,
             Feature::BtfFunc,
             "functions become typedefs, signatures enumerations; no types of functions and source lines",
         ),
         global_funcs: check(
-            seen.global_funcs && !funcs,
+            kinds.global_funcs && !funcs,
             Feature::BtfGlobalFunc,
             "global functions become static",
         ),
         qmark: check(
-            seen.qmark && !datasecs,
+            kinds.qmark && !datasecs,
             Feature::BtfQmarkDatasec,
             "the mark in names of sections becomes '_'",
         ),
         floats: check(
-            seen.floats,
+            kinds.floats,
             Feature::BtfFloat,
             "floating-point numbers become structs",
         ),
         decl_tags: check(
-            seen.decl_tags,
+            kinds.decl_tags,
             Feature::BtfDeclTag,
             "tags of declarations become integers",
         ),
         type_tags: check(
-            seen.type_tags,
+            kinds.type_tags,
             Feature::BtfTypeTag,
             "tags of types become const",
         ),
         enums: check(
-            seen.enums,
+            kinds.enums,
             Feature::BtfEnum64,
             "enumerations of 64 bits become unions, signed ones unsigned",
         ),
         layout: check(
-            seen.layout,
+            kinds.layout,
             Feature::BtfLayout,
             "the layout of kinds is left out",
         ),
         datasecs,
     };
-    let any = lacking.funcs
-        || lacking.global_funcs
-        || lacking.qmark
-        || lacking.floats
-        || lacking.decl_tags
-        || lacking.type_tags
-        || lacking.enums
-        || lacking.layout
-        || lacking.datasecs;
-    if !any {
+    if lacking == Kinds::default() {
         return Ok(());
     }
     let builder = edit.builder()?;
@@ -108,7 +86,7 @@ pub(super) fn change<'o>(
     Ok(())
 }
 
-impl Lacking {
+impl Kinds {
     fn record(
         self,
         btf: &Btf<'_>,

@@ -23,7 +23,7 @@ fn sections_become_maps() {
             (
                 map.name.as_str(),
                 map.origin.clone(),
-                map.value_size,
+                map.spec.value_size,
                 map.data.len(),
             )
         })
@@ -37,11 +37,11 @@ fn sections_become_maps() {
     assert_eq!(maps, expected);
     for map in object.maps() {
         assert_eq!(
-            (map.map_type, map.key_size, map.max_entries),
+            (map.spec.map_type, map.spec.key_size, map.spec.max_entries),
             (MapType::ARRAY, 4, 1)
         );
         let constant = map.origin == MapOrigin::Constants;
-        assert_eq!(map.flags == MapFlags::RDONLY_PROG, constant);
+        assert_eq!(map.spec.flags == MapFlags::RDONLY_PROG, constant);
     }
     let note = "section 6 `.database` is of no kind that is known, it is left out";
     assert_eq!(object.notes, [note]);
@@ -144,8 +144,8 @@ fn places_of_variables_come_from_symbols() {
         "hidden variables are static for the kernel"
     );
     let map = object.map(".data").unwrap();
-    assert_eq!(map.value_type, id);
-    assert_eq!(map.flags, MapFlags::MMAPABLE);
+    assert_eq!(map.spec.value_type, id);
+    assert_eq!(map.spec.flags, MapFlags::MMAPABLE);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn only_seen_variables_make_maps_mappable() {
     file.symbol("second", data, (8, 4), GLOBAL | OBJECT);
     file.hide();
     let object = parse(&file);
-    assert_eq!(object.map(".data").unwrap().flags, MapFlags::empty());
+    assert_eq!(object.map(".data").unwrap().spec.flags, MapFlags::empty());
 }
 
 #[test]

@@ -76,12 +76,12 @@ fn options_are_sorted_and_laid_out() {
     let map = object.map(".kconfig").unwrap();
     assert_eq!(map.name, "obj.kconfig");
     assert_eq!(
-        (map.origin.clone(), map.value_size),
+        (map.origin.clone(), map.spec.value_size),
         (MapOrigin::Kconfig, 25)
     );
-    assert_eq!(map.flags, MapFlags::RDONLY_PROG | MapFlags::MMAPABLE);
+    assert_eq!(map.spec.flags, MapFlags::RDONLY_PROG | MapFlags::MMAPABLE);
     let btf = object.btf.as_ref().unwrap();
-    let Ok(Type::Datasec(types)) = btf.type_by_id(map.value_type) else {
+    let Ok(Type::Datasec(types)) = btf.type_by_id(map.spec.value_type) else {
         panic!()
     };
     assert_eq!(types.size(), 25);

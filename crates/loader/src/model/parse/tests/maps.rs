@@ -83,11 +83,17 @@ fn members_of_definitions() {
     });
     let object = parse(&file);
     let map = object.map("m").unwrap();
-    assert_eq!(map.map_type, MapType::HASH);
-    assert_eq!((map.key_size, map.value_size, map.max_entries), (4, 4, 10));
-    assert_eq!(map.flags, MapFlags::NO_PREALLOC);
-    assert_eq!(map.numa_node, Some(2));
-    assert_eq!((map.key_type, map.value_type), (TypeId(1), TypeId(1)));
+    assert_eq!(map.spec.map_type, MapType::HASH);
+    assert_eq!(
+        (map.spec.key_size, map.spec.value_size, map.spec.max_entries),
+        (4, 4, 10)
+    );
+    assert_eq!(map.spec.flags, MapFlags::NO_PREALLOC);
+    assert_eq!(map.spec.numa_node, Some(2));
+    assert_eq!(
+        (map.spec.key_type, map.spec.value_type),
+        (TypeId(1), TypeId(1))
+    );
     assert_eq!(map.origin, MapOrigin::Definition);
     assert!(map.autocreate && map.pinning == Pinning::None);
 
@@ -102,16 +108,16 @@ fn members_of_definitions() {
     });
     let object = parse(&file);
     let map = object.map("m").unwrap();
-    assert_eq!(map.map_extra, 1 << 40);
+    assert_eq!(map.spec.map_extra, 1 << 40);
     assert_eq!(map.pinning, Pinning::ByName);
-    assert_eq!((map.key_size, map.value_size), (0, 12));
+    assert_eq!((map.spec.key_size, map.spec.value_size), (0, 12));
 
     // a constant of 32 bits is signed
     let file = object_with(|t| {
         let extra = t.b.add_enum(b"", 4, false, &[(b"EXTRA", 0xffff_fffe)]);
         vec![("type", t.uint(2)), ("map_extra", extra)]
     });
-    assert_eq!(parse(&file).maps()[0].map_extra, u64::MAX - 1);
+    assert_eq!(parse(&file).maps()[0].spec.map_extra, u64::MAX - 1);
 }
 
 #[test]
@@ -238,7 +244,7 @@ fn unknown_members_may_be_ignored() {
     let file = object_with(|t| vec![("type", t.uint(2)), ("colour", t.int)]);
     let options = ParseOptions::named("obj").relaxed_maps(true);
     let object = Object::parse(&file.build(), &options).unwrap();
-    assert_eq!(object.maps()[0].map_type, MapType::ARRAY);
+    assert_eq!(object.maps()[0].spec.map_type, MapType::ARRAY);
 }
 
 #[test]
@@ -390,7 +396,7 @@ fn slots_are_filled_by_relocations() {
         },
     ];
     assert_eq!(outer.slots, slots);
-    assert_eq!(outer.value_size, 4);
+    assert_eq!(outer.spec.value_size, 4);
     let inside = outer.inner.as_ref().unwrap();
     assert_eq!((inside.map_type, inside.max_entries), (MapType::ARRAY, 1));
     let slot = Slot {
@@ -451,17 +457,21 @@ fn maps_by_numbers() {
         assert_eq!(names, ["full", "short", "pinned", "long", "other"]);
         let full = &object.maps()[0];
         assert_eq!(
-            (full.map_type, full.origin.clone()),
+            (full.spec.map_type, full.origin.clone()),
             (MapType::HASH, MapOrigin::Legacy)
         );
         assert_eq!(
-            (full.key_size, full.value_size, full.max_entries),
+            (
+                full.spec.key_size,
+                full.spec.value_size,
+                full.spec.max_entries
+            ),
             (4, 8, 32)
         );
-        assert_eq!(full.flags, MapFlags::NO_PREALLOC);
-        assert_eq!(object.maps()[1].flags, MapFlags::empty());
+        assert_eq!(full.spec.flags, MapFlags::NO_PREALLOC);
+        assert_eq!(object.maps()[1].spec.flags, MapFlags::empty());
         assert_eq!(object.maps()[2].pinning, Pinning::ByName);
-        assert_eq!(object.maps()[3].max_entries, 3);
+        assert_eq!(object.maps()[3].spec.max_entries, 3);
     }
 }
 

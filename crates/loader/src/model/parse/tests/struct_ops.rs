@@ -68,15 +68,18 @@ fn variables_become_maps() {
             ("ops___mine", TypeId(4))
         );
         assert_eq!((&ops.progs, ops.link), (&progs, link));
-        assert_eq!(map.map_type, MapType::STRUCT_OPS);
-        assert_eq!((map.key_size, map.value_size, map.max_entries), (4, 24, 1));
+        assert_eq!(map.spec.map_type, MapType::STRUCT_OPS);
+        assert_eq!(
+            (map.spec.key_size, map.spec.value_size, map.spec.max_entries),
+            (4, 24, 1)
+        );
         assert_eq!(map.autocreate, !link, "those of sections with ? are off");
         let flags = if link {
             MapFlags::LINK
         } else {
             MapFlags::empty()
         };
-        assert_eq!(map.flags, flags);
+        assert_eq!(map.spec.flags, flags);
     }
     assert_eq!(object.maps()[0].data[..9], [7, 7, 7, 7, 7, 7, 7, 7, 0]);
     assert!(object.loads(ProgIdx(0)));

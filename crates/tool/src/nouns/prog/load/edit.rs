@@ -87,8 +87,8 @@ pub fn apply_load(object: &mut Object, args: LoadArgs<'_>) -> Result<()> {
         if let Device::Offload(index) = device {
             for map in object.maps_mut() {
                 // the host reads events, whoever writes them
-                if map.map_type != MapType::PERF_EVENT_ARRAY {
-                    map.ifindex = index;
+                if map.spec.map_type != MapType::PERF_EVENT_ARRAY {
+                    map.spec.ifindex = index;
                 }
             }
         }
