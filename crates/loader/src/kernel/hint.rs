@@ -32,7 +32,7 @@ impl KernelError {
             .map(bpfsys::VerifierLog::as_str)
             .unwrap_or_default();
         let sys = self.sys()?;
-        explain(&sys, log, &Machine::ask()).or_else(|| self.lacking(&sys))
+        explain(&sys, log, &Machine::ask().with_memlock()).or_else(|| self.lacking(&sys))
     }
 
     /// What the kernel does not have at all.
@@ -63,7 +63,9 @@ impl KernelError {
     }
 }
 
-fn no_such(what: &str, name: &dyn Display, since: Option<KernelVersion>) -> String {
+/// Words for what this kernel has not got, and which version brought it.
+#[must_use]
+pub fn no_such(what: &str, name: &dyn Display, since: Option<KernelVersion>) -> String {
     match since {
         Some(since) => format!(
             "this kernel has no {what} {name}: Linux {}.{} brought it, if configured",
@@ -80,13 +82,13 @@ fn by_trampoline(prog_type: ProgType, attach: Option<AttachType>) -> bool {
             && !matches!(attach, AttachType::TRACE_RAW_TP | AttachType::TRACE_ITER)
 }
 
-/// Settings of a machine that decide who may load what.
+/// Settings of a machine that decide who may do what with bpf().
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Machine {
-    /// Effective capabilities.
-    capabilities: Option<u64>,
-    /// Whether this is the initial user namespace.
-    initial_namespace: bool,
+pub struct Machine {
+    /// Effective capabilities; `None` when they cannot be read.
+    pub capabilities: Option<u64>,
+    /// Whether this is a user namespace inside of the initial one.
+    inside: bool,
     /// `kernel.unprivileged_bpf_disabled`.
     unprivileged_disabled: bool,
     /// The mode of kernel lockdown: `none`, `integrity`, `confidentiality`.
@@ -96,32 +98,72 @@ struct Machine {
 }
 
 impl Machine {
-    fn ask() -> Self {
+    /// Reads the settings, all but those that need a probe.
+    #[must_use]
+    pub fn ask() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).ok();
         let status = read("/proc/self/status").unwrap_or_default();
         let capabilities = status
             .lines()
             .find_map(|line| line.strip_prefix("CapEff:"))
             .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
-        let map = read("/proc/self/uid_map").unwrap_or_default();
-        let initial = map.split_whitespace().eq(["0", "0", "4294967295"]);
+        let inside = read("/proc/self/uid_map")
+            .is_some_and(|map| !map.split_whitespace().eq(["0", "0", "4294967295"]));
         let disabled = read("/proc/sys/kernel/unprivileged_bpf_disabled");
         let lockdown = read("/sys/kernel/security/lockdown");
         let lockdown = lockdown.as_deref().and_then(|modes| {
             let (_, mode) = modes.split_once('[')?;
             mode.split_once(']').map(|(mode, _)| mode.to_owned())
         });
-        let by_cgroup = probe::helper(ProgType::SOCKET_FILTER, HelperId::KTIME_GET_COARSE_NS);
-        let limit = getrlimit(Resource::RLIMIT_MEMLOCK)
-            .ok()
-            .map(|(soft, _)| soft);
         Self {
             capabilities,
-            initial_namespace: initial,
+            inside,
             unprivileged_disabled: disabled.is_some_and(|value| value.trim() != "0"),
             lockdown,
-            memlock: limit.filter(|limit| *limit != RLIM_INFINITY && by_cgroup != Support::Yes),
+            memlock: None,
         }
+    }
+
+    fn with_memlock(self) -> Self {
+        let by_cgroup = probe::helper(ProgType::SOCKET_FILTER, HelperId::KTIME_GET_COARSE_NS);
+        let limit = getrlimit(Resource::RLIMIT_MEMLOCK).ok();
+        let limit = limit.map(|(soft, _)| soft);
+        Self {
+            memlock: limit.filter(|limit| *limit != RLIM_INFINITY && by_cgroup != Support::Yes),
+            ..self
+        }
+    }
+
+    /// What to say to a process without the capabilities that bpf() asks for.
+    #[must_use]
+    pub fn without_bpf(&self) -> Option<String> {
+        let has = self.capabilities.unwrap_or(u64::MAX);
+        let why = if self.unprivileged_disabled {
+            ": kernel.unprivileged_bpf_disabled is set"
+        } else {
+            ""
+        };
+        (has & (CAP_BPF | CAP_SYS_ADMIN) == 0)
+            .then(|| format!("this needs CAP_BPF or CAP_SYS_ADMIN (root){why}"))
+    }
+
+    /// What to say inside a user namespace: its root has all capabilities there, and none for
+    /// bpf().
+    #[must_use]
+    pub fn in_user_namespace(&self) -> Option<String> {
+        self.inside.then(|| {
+            "inside a user namespace bpf() needs a token (bpffs mounted with delegate_… options) \
+             or the capabilities of the initial one"
+                .into()
+        })
+    }
+
+    /// What to say where nobody may read the kernel's memory.
+    #[must_use]
+    pub fn confidential(&self) -> Option<String> {
+        (self.lockdown.as_deref() == Some("confidentiality")).then(|| {
+            "kernel lockdown is in confidentiality mode, which forbids reading kernel memory".into()
+        })
     }
 }
 
@@ -146,21 +188,11 @@ fn explain(error: &SysError, log: &str, machine: &Machine) -> Option<String> {
     if error.is(Errno::EACCES) || !log.trim().is_empty() {
         return None;
     }
-    let has = machine.capabilities.unwrap_or(u64::MAX);
-    if has & (CAP_BPF | CAP_SYS_ADMIN) == 0 {
-        return Some(if machine.unprivileged_disabled {
-            "this needs CAP_BPF or CAP_SYS_ADMIN (root): kernel.unprivileged_bpf_disabled is set"
-                .into()
-        } else {
-            "this needs CAP_BPF or CAP_SYS_ADMIN (root)".into()
-        });
-    }
-    if !machine.initial_namespace {
-        return Some(
-            "inside a user namespace bpf() needs a token (bpffs mounted with delegate_… options) \
-             or the capabilities of the initial one"
-                .into(),
-        );
+    if let Some(hint) = machine
+        .without_bpf()
+        .or_else(|| machine.in_user_namespace())
+    {
+        return Some(hint);
     }
     if let Some(limit) = machine.memlock {
         return Some(format!(
@@ -169,6 +201,7 @@ fn explain(error: &SysError, log: &str, machine: &Machine) -> Option<String> {
             limit / 1024
         ));
     }
+    let has = machine.capabilities.unwrap_or(u64::MAX);
     if cmd == Cmd::PROG_LOAD && has & CAP_SYS_ADMIN == 0 {
         let missing = if has & CAP_PERFMON == 0 {
             "CAP_PERFMON, for programs that trace"
@@ -179,13 +212,7 @@ fn explain(error: &SysError, log: &str, machine: &Machine) -> Option<String> {
         };
         return Some(format!("CAP_BPF is not enough for this: {missing}"));
     }
-    if locked == Some("confidentiality") {
-        return Some(
-            "kernel lockdown is in confidentiality mode, which forbids reading kernel memory"
-                .into(),
-        );
-    }
-    None
+    machine.confidential()
 }
 
 #[cfg(test)]
@@ -205,7 +232,6 @@ mod tests {
     fn each_cause_of_eperm_has_a_story() {
         let root = Machine {
             capabilities: Some(u64::MAX),
-            initial_namespace: true,
             ..Machine::default()
         };
         let load = Cmd::PROG_LOAD;
@@ -229,7 +255,7 @@ mod tests {
             Some("unprivileged_bpf_disabled"),
         );
         let inside = Machine {
-            initial_namespace: false,
+            inside: true,
             ..root.clone()
         };
         check(eperm, Cmd::MAP_CREATE, "", &inside, Some("a token"));

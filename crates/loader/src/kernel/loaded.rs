@@ -1,7 +1,7 @@
 //! What a load has made.
 
 use super::error::{KernelError, Pinned};
-use super::pins::{self, Pins, file_name};
+use super::pins::{self, NewPins, file_name};
 use crate::model::{MapIdx, ProgIdx};
 use crate::relocate::StructOpsPlan;
 use bpfsys::sys::mmap::Mapping;
@@ -293,7 +293,7 @@ impl Loaded {
         Ok(value)
     }
 
-    /// Pins a program.
+    /// NewPins a program.
     ///
     /// # Errors
     /// There is no such program, or it cannot be pinned there.
@@ -302,7 +302,7 @@ impl Loaded {
             .program_mut(name)
             .filter(|program| program.fd.is_some())
             .ok_or_else(|| KernelError::Unknown(Pinned::Program(name.to_owned())))?;
-        let mut pins = Pins::default();
+        let mut pins = NewPins::default();
         if let Some(fd) = &program.fd {
             pins.pin(fd, path, &|| program.pinned())?;
         }
@@ -311,13 +311,13 @@ impl Loaded {
         Ok(())
     }
 
-    /// Pins every program in a directory, by its name. The directory is made if it is the only
+    /// NewPins every program in a directory, by its name. The directory is made if it is the only
     /// one missing. When one cannot be pinned, none is.
     ///
     /// # Errors
     /// One of them cannot be pinned.
     pub fn pin_programs(&mut self, directory: &Path) -> Result<(), KernelError> {
-        let mut pins = Pins::default();
+        let mut pins = NewPins::default();
         let mut paths = Vec::with_capacity(self.programs.len());
         for program in &self.programs {
             let path = directory.join(&program.name);
@@ -350,7 +350,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// Pins a map. Nothing happens when it is pinned there already.
+    /// NewPins a map. Nothing happens when it is pinned there already.
     ///
     /// # Errors
     /// There is no such map, it is pinned elsewhere, or cannot be pinned there.
@@ -358,21 +358,21 @@ impl Loaded {
         let unknown = || KernelError::Unknown(Pinned::Map(name.to_owned()));
         let map = self.map_mut(name).filter(|map| map.fd.is_some());
         let map = map.ok_or_else(unknown)?;
-        let mut pins = Pins::default();
+        let mut pins = NewPins::default();
         pin_one(map, path, &mut pins)?;
         pins.keep();
         map.pin = Some(path.to_owned());
         Ok(())
     }
 
-    /// Pins every map that was made in a directory, by its name with `_` for dots. The directory
+    /// NewPins every map that was made in a directory, by its name with `_` for dots. The directory
     /// is made if it is the only one missing. Maps that are pinned there already stay; when one
     /// cannot be pinned, none of the others is.
     ///
     /// # Errors
     /// One of them is pinned elsewhere, or cannot be pinned.
     pub fn pin_maps(&mut self, directory: &Path) -> Result<(), KernelError> {
-        let mut pins = Pins::default();
+        let mut pins = NewPins::default();
         let mut paths = Vec::with_capacity(self.maps.len());
         for map in &self.maps {
             let path = directory.join(file_name(&map.shown));
@@ -404,7 +404,7 @@ impl Loaded {
     }
 }
 
-fn pin_one(map: &LoadedMap, path: &Path, pins: &mut Pins) -> Result<(), KernelError> {
+fn pin_one(map: &LoadedMap, path: &Path, pins: &mut NewPins) -> Result<(), KernelError> {
     let Some(fd) = &map.fd else {
         return Ok(());
     };

@@ -2,7 +2,7 @@
 
 use super::KernelError;
 use super::error::{Difference, MapMismatch, MapStep, Pinned};
-use super::pins::Pins;
+use super::pins::NewPins;
 use crate::model::{MapIdx, ProgIdx, SlotValue};
 use crate::relocate::{LoadPlan, MapAction, MapPlan, MapSpec, ProgPlan};
 use crate::sha256::sha256;
@@ -35,7 +35,7 @@ pub(super) struct Maker<'a> {
     pub(super) btf: Option<&'a BtfFd>,
     pub(super) modules: &'a [BtfFd],
     pub(super) pin_root: &'a Path,
-    pub(super) pins: &'a mut Pins,
+    pub(super) pins: &'a mut NewPins,
     pub(super) notes: &'a mut Vec<String>,
 }
 

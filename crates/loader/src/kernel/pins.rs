@@ -10,15 +10,40 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// Pins and directories that go away again unless they are kept.
+/// NewPins and directories that go away again unless they are kept.
 #[derive(Debug, Default)]
-pub(super) struct Pins {
+pub struct NewPins {
     pins: Vec<PathBuf>,
     directories: Vec<PathBuf>,
 }
 
-impl Pins {
-    /// Pins something, in a directory that is made if it is the only one missing.
+impl NewPins {
+    /// Takes charge of a pin that was made.
+    pub fn add(&mut self, pin: PathBuf) {
+        self.pins.push(pin);
+    }
+
+    /// Makes a directory for pins, unless it is there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make_directory(&mut self, directory: &Path) -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Ok(()) => self.directories.push(directory.to_owned()),
+            // The kernel looks at the right to write before it looks at what is there.
+            Err(_) if directory.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Leaves everything where it is.
+    pub fn keep(mut self) {
+        self.pins.clear();
+        self.directories.clear();
+    }
+
+    /// NewPins something, in a directory that is made if it is the only one missing.
     pub(super) fn pin(
         &mut self,
         fd: &impl AsFd,
@@ -28,7 +53,7 @@ impl Pins {
         self.directory(path, what)?;
         match ObjPin::new(fd, path).run() {
             Ok(()) => {
-                self.pins.push(path.to_owned());
+                self.add(path.to_owned());
                 Ok(())
             }
             Err(source) => Err(KernelError::Pin {
@@ -40,30 +65,17 @@ impl Pins {
     }
 
     fn directory(&mut self, path: &Path, what: &dyn Fn() -> Pinned) -> Result<(), KernelError> {
-        let directory = parent(path);
-        let failed = |source| KernelError::Directory {
-            what: what(),
-            path: path.to_owned(),
-            source,
-        };
-        match DirBuilder::new().mode(0o700).create(directory) {
-            Ok(()) => self.directories.push(directory.to_owned()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            // The kernel looks at the right to write before it looks at what is there.
-            Err(_) if directory.is_dir() => {}
-            Err(error) => return Err(failed(error)),
-        }
+        self.make_directory(parent(path))
+            .map_err(|source| KernelError::Directory {
+                what: what(),
+                path: path.to_owned(),
+                source,
+            })?;
         check_bpffs(path, what)
-    }
-
-    /// Leaves everything where it is.
-    pub(super) fn keep(mut self) {
-        self.pins.clear();
-        self.directories.clear();
     }
 }
 
-impl Drop for Pins {
+impl Drop for NewPins {
     fn drop(&mut self) {
         for pin in self.pins.iter().rev() {
             // What is gone already, or not ours to remove any more, stays so.
@@ -124,7 +136,7 @@ mod tests {
         let file = File::open("/dev/null").unwrap();
         let what = || Pinned::Map("m".into());
         let path = dir.path().join("new/m");
-        let mut pins = Pins::default();
+        let mut pins = NewPins::default();
         let error = pins.pin(&file, &path, &what).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -137,7 +149,7 @@ mod tests {
         drop(pins);
         assert!(!dir.path().join("new").exists());
         let deep = dir.path().join("a/b/m");
-        let error = Pins::default().pin(&file, &deep, &what).unwrap_err();
+        let error = NewPins::default().pin(&file, &deep, &what).unwrap_err();
         assert!(matches!(error, KernelError::Directory { .. }), "{error}");
     }
 

@@ -5,7 +5,7 @@ use super::loaded::{Loaded, LoadedMap, LoadedProgram};
 use super::maps::{self, MadeMap, Maker, display_name};
 use super::memlock;
 use super::options::LoadOptions;
-use super::pins::Pins;
+use super::pins::NewPins;
 use super::programs::Loader;
 use crate::model::{MapIdx, SlotValue};
 use crate::relocate::{LoadPlan, MapAction, MapPlan};
@@ -26,7 +26,7 @@ pub struct Prepared<'p> {
     btf_log: VerifierLog,
     modules: Vec<BtfFd>,
     maps: Vec<MadeMap>,
-    pins: Pins,
+    pins: NewPins,
     notes: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl LoadPlan {
         }
         let (btf, btf_log) = self.load_btf(token.as_deref(), options, &mut notes)?;
         let modules = self.open_modules(token.as_deref())?;
-        let mut pins = Pins::default();
+        let mut pins = NewPins::default();
         let maps = Maker {
             plan: self,
             token: token.as_deref(),

@@ -55,7 +55,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         let failure = Failure::because("map create failed", error);
         let lacking = || {
             let probe = || probe::map_type(map_type);
-            hints::for_lacking("maps of type ", &map_type, map_type.since(), probe)
+            hints::for_lacking("maps of type", &map_type, map_type.since(), probe)
         };
         match is_invalid.then(lacking).flatten() {
             Some(hint) => failure.with_hint(hint),

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use bpfsys::cmd::{LinkCreate, MapUpdateElem};
 use bpfsys::{LinkFd, MapFd};
-use loader::kernel::{Loaded, LoadedMap};
+use loader::kernel::{Loaded, LoadedMap, NewPins};
 
 use super::gather::{StructOpsMap, kernel_type};
 use crate::command::Context;
 use crate::failure::{Failure, Result};
 use crate::nouns::prog::load::args::{Edits, Log};
-use crate::nouns::prog::load::{self, NewPins, edit};
+use crate::nouns::prog::load::{self, edit, pin};
 use crate::render::escape::Escaped;
 use crate::words::Words;
 
@@ -101,8 +101,9 @@ fn one(loaded: &mut Loaded, symbol: &str, dir: Option<&Path>) -> Result<(String,
         .get();
     if let Some(dir) = dir {
         let mut pins = NewPins::default();
-        pins.directory(dir)?;
-        pins.pin(
+        pin::directory(&mut pins, dir)?;
+        pin::pin(
+            &mut pins,
             &link,
             dir.join(std::ffi::OsStr::from_bytes(map.info.name())),
         )?;

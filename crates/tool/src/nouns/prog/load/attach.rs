@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use bpfsys::cmd::link::{IterTargetSpec, LinkTarget};
 use bpfsys::cmd::{LinkCreate, RawTracepointOpen};
 use bpfsys::{LinkFd, ProgFd, SysError};
-use loader::kernel::LoadedProgram;
+use loader::kernel::{LoadedProgram, NewPins};
 use loader::model::sec_defs::{AutoAttach, SecDef};
 use loader::model::{Object, ProgIdx};
 
-use super::pin::NewPins;
+use super::pin;
 use crate::command::Context;
 use crate::failure::{Failure, Result};
 use crate::render::escape::Escaped;
@@ -71,7 +71,7 @@ pub(super) fn attach(
     };
     let name = Escaped(program.name().as_bytes());
     match link(fd, program.section()) {
-        Some(Ok(link)) => pins.pin(&link, path),
+        Some(Ok(link)) => pin::pin(pins, &link, path),
         Some(Err(error)) => Err(Failure::because(
             format_args!("failed to attach program {name}"),
             error,
@@ -80,7 +80,7 @@ pub(super) fn attach(
             context.output.news(format_args!(
                 "Program {name} does not support autoattach, falling back to pinning"
             ));
-            pins.pin(fd, path)
+            pin::pin(pins, fd, path)
         }
     }
 }

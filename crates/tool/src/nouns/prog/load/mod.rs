@@ -9,19 +9,18 @@ mod attach;
 pub mod edit;
 mod light;
 mod log;
-mod pin;
+pub(crate) mod pin;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use bpfsys::VerifierLog;
-use loader::kernel::{KernelError, LoadOptions, Loaded, TokenSource};
+use loader::kernel::{KernelError, LoadOptions, Loaded, NewPins, TokenSource};
 use loader::model::Object;
 use loader::relocate::{LoadPlan, PlanError, PlanOptions};
 use loader::target::Running;
 
 use self::args::{Edits, LoadArgs, Log};
-pub(crate) use self::pin::NewPins;
 use crate::command::Context;
 use crate::failure::{FAILED, Failure, Result};
 use crate::nouns::btf::source;
@@ -73,7 +72,7 @@ fn run(context: &mut Context<'_, '_>, mut words: Words<'_>, which: Which) -> Res
         attach::check(&object)?;
     }
     let mut loaded = load(context, &object, &edits, &log)?;
-    let mut new = NewPins::of_maps(&loaded);
+    let mut new = pin::of_maps(&loaded);
     pin_programs(context, &loaded, path, which, autoattach, &mut new)?;
     if let Some(dir) = pinmaps {
         pin_maps(&mut loaded, dir)?;
@@ -177,7 +176,7 @@ fn pin_programs(
         );
     }
     if which == Which::All {
-        new.directory(path)?;
+        pin::directory(new, path)?;
     }
     for program in programs {
         let path = match which {
@@ -187,7 +186,7 @@ fn pin_programs(
         if autoattach {
             attach::attach(context, program, path, new)?;
         } else if let Some(fd) = program.fd() {
-            new.pin(fd, path)?;
+            pin::pin(new, fd, path)?;
         }
     }
     Ok(())
