@@ -7,6 +7,7 @@
 //! `SKIP suite::test: reason` and counted; with `RBPF_STRICT=1` it is a failure.
 
 pub mod blobs;
+pub mod compile;
 mod expected;
 mod fds;
 pub mod forge;
@@ -21,9 +22,9 @@ mod suite;
 
 pub use expected::{Expected, blessing, fixture, root};
 pub use fds::{FdSnapshot, fd_targets};
-pub use ns::{Private, has_capability, is_root};
+pub use ns::{Place, Private, has_capability, is_root};
 pub use outcome::{Skip, skip};
-pub use program::{Output, run, run_tool, tool_path};
+pub use program::{Output, oracle, run, run_tool, tool_path};
 pub use suite::{Suite, TestFn};
 
 /// Ends a test as skipped unless `$cond` holds.

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 use bpfsys::cmd::{MapGetNextKey, MapLookupElem, ObjGet, ProgDetails, ProgParts};
 use bpfsys::insn::disasm::{References, disasm_one};
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{AnyFd, BtfFd, BtfId, MapFd, MapId, MapType, ProgFd, ProgId};
 use btf::{Btf, Type, raw_dump};
+use nix::mount::{MsFlags, mount};
+
+use crate::Private;
 
 /// Elements of a map that are compared; no object sets as many.
 const ELEMENTS: usize = 2048;
@@ -18,12 +21,54 @@ const ELEMENTS: usize = 2048;
 const LOAD: u8 = 0x18;
 const MAPS: [u8; 2] = [1, 2];
 
+/// Where tools look for maps that are shared by name.
+pub const BY_NAME: &str = "/sys/fs/bpf";
+
+/// What is pinned, by its path, and what that is.
+pub type Left = BTreeMap<String, String>;
+
+/// Mounts a bpf file system of our own where maps are shared by name; this process must be in a
+/// mount namespace of its own.
+///
+/// # Errors
+///
+/// If it cannot be mounted.
+pub fn mount_by_name(_inside: &Private) -> Result<()> {
+    let none: Option<&str> = None;
+    mount(Some("bpf"), BY_NAME, Some("bpf"), MsFlags::empty(), none)
+        .context("mount a bpf file system of our own where maps are shared")
+}
+
+/// Fails unless two tools left the same.
+///
+/// # Errors
+///
+/// The first difference.
+pub fn same(ours: &Left, theirs: &Left) -> Result<()> {
+    let (a, b): (Vec<_>, Vec<_>) = (ours.keys().collect(), theirs.keys().collect());
+    ensure!(a == b, "pins: ours {a:?}, bpftool's {b:?}");
+    for ((path, ours), theirs) in ours.iter().zip(theirs.values()) {
+        let mut lines = ours.lines().zip(theirs.lines()).enumerate();
+        if let Some((n, (ours, theirs))) = lines.find(|(_, (a, b))| a != b) {
+            bail!("{path}, line {n}:\n     ours {ours}\n  bpftool {theirs}");
+        }
+        let count = |text: &str| text.lines().count();
+        ensure!(
+            ours == theirs,
+            "{path}: ours has {} lines, bpftool's {}",
+            count(ours),
+            count(theirs)
+        );
+    }
+    Ok(())
+}
+
 /// Every pin below a directory, by its path from there, and what is pinned.
 ///
 /// # Errors
 ///
 /// If an object cannot be asked about itself.
-pub fn pinned(dir: &Path) -> Result<BTreeMap<String, String>> {
+pub fn pinned(dir: &Path) -> Result<Left> {
     let mut found = BTreeMap::new();
     for path in files(dir)? {
         let name = path

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -151,6 +152,31 @@ fn remove_stale(top: &Path) {
         let pid = name.to_str().and_then(|n| n.strip_prefix("rbpftool-test-"));
         if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             let _removed = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
+/// Namespaces for a whole suite, or why there are none: then each test is skipped by itself and
+/// counted.
+#[derive(Debug, Clone)]
+pub struct Place(Result<Arc<Private>, String>);
+
+impl Place {
+    /// Moves this process into namespaces of its own, if it may.
+    #[must_use]
+    pub fn enter() -> Self {
+        Self(Private::enter().map(Arc::new).map_err(|e| format!("{e:#}")))
+    }
+
+    /// A test that works there.
+    pub fn test(
+        &self,
+        test: impl FnOnce(&Private) -> Result<()> + Send + 'static,
+    ) -> impl FnOnce() -> Result<()> + Send + 'static {
+        let place = self.0.clone();
+        move || match place {
+            Ok(private) => test(&private),
+            Err(reason) => Err(crate::skip(reason)),
         }
     }
 }

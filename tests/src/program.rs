@@ -74,6 +74,23 @@ pub fn tool_path() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The bpftool that ours is compared with: `$RBPF_ORACLE`, or the one that was built here.
+///
+/// # Errors
+///
+/// A [`crate::Skip`] where there is none.
+pub fn oracle() -> Result<PathBuf> {
+    let path = std::env::var_os("RBPF_ORACLE").map_or_else(
+        || crate::root().join("target/oracle/bpftool"),
+        PathBuf::from,
+    );
+    crate::requires!(
+        path.is_file(),
+        "no reference bpftool has been built (cargo xtask oracle)"
+    );
+    Ok(path)
+}
+
 /// Runs `rbpftool` with `args`, nothing on stdin.
 ///
 /// # Errors

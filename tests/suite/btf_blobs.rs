@@ -16,7 +16,7 @@ mod json;
 mod rules;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use btf::build::Builder;
 use btf::distill::{DistillError, distill_base, relocate};
 use btf::{Btf, Endian};
 use rbpftool_tests::blobs::{Blob, Blobs, VMLINUX};
-use rbpftool_tests::{Suite, ensure_eq, requires, root, run, skip, tool_path};
+use rbpftool_tests::{Suite, ensure_eq, oracle, requires, run, tool_path};
 
 use compare::{Case, Pair};
 use rules::{Form, Rules};
@@ -98,18 +98,6 @@ fn line(blobs: &[Blob], more: &[&str]) -> Vec<OsString> {
     }
     line.extend(more.iter().map(OsString::from));
     line
-}
-
-/// The reference.
-fn oracle() -> Result<PathBuf> {
-    let path = std::env::var_os("RBPF_ORACLE")
-        .map_or_else(|| root().join("target/oracle/bpftool"), PathBuf::from);
-    match path.is_file() {
-        true => Ok(path),
-        false => Err(skip(
-            "no reference bpftool has been built (cargo xtask oracle)",
-        )),
-    }
 }
 
 fn compare(blobs: &[Blob], formats: &[&[&str]], forms: &'static [Form]) -> Result<()> {

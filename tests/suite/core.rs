@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::new("core")
         .test("interpreter", interp::knows_its_instructions)
         .test("documented_rules_have_tests", document::rules_have_tests)
-        .test("objects_are_what_the_compiler_makes", compile::check);
+        .test("objects_are_what_the_compiler_makes", compile::unchanged);
     for (order, endian) in ORDERS {
         for name in PROGRAMS {
             for target in ["1", "2"] {

@@ -2,18 +2,13 @@
 //! tools. Whatever bpftool loads must load here, and leave the same in the kernel, down to the
 //! instructions.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use nix::mount::{MsFlags, mount};
-use rbpftool_tests::loaded::{clear, pinned};
-use rbpftool_tests::{Output, Private, Suite, requires, root, run, skip, tool_path};
-
-/// Where both pin, and look for maps that are shared by name.
-const BY_NAME: &str = "/sys/fs/bpf";
+use anyhow::{Context as _, Result, ensure};
+use rbpftool_tests::loaded::{BY_NAME, Left, clear, mount_by_name, pinned, same};
+use rbpftool_tests::{Output, Private, Suite, oracle, run, skip, tool_path};
 
 fn main() -> ExitCode {
     let mut suite = Suite::new("corpus").serial();
@@ -42,24 +37,16 @@ struct Stage {
 /// What a tool said, and what it left.
 struct Loaded {
     said: Output,
-    left: BTreeMap<String, String>,
+    left: Left,
 }
 
 impl Stage {
     fn set() -> Result<Self> {
         let dir = std::env::var_os("RBPF_CORPUS")
             .ok_or_else(|| skip("RBPF_CORPUS names no directory of objects"))?;
-        let theirs = std::env::var_os("RBPF_ORACLE")
-            .map_or_else(|| root().join("target/oracle/bpftool"), PathBuf::from);
-        requires!(
-            theirs.is_file(),
-            "no reference bpftool has been built (cargo xtask oracle)"
-        );
+        let theirs = oracle()?;
         let private = Private::enter()?;
-        let none: Option<&str> = None;
-        // this mount namespace is ours alone
-        mount(Some("bpf"), BY_NAME, Some("bpf"), MsFlags::empty(), none)
-            .context("mount a bpf file system of our own where maps are shared")?;
+        mount_by_name(&private)?;
         let mut objects = Vec::new();
         for entry in std::fs::read_dir(&dir).context("list RBPF_CORPUS")? {
             let path = entry.context("list RBPF_CORPUS")?.path();
@@ -100,27 +87,14 @@ impl Stage {
             "bpftool loads it, ours does not: {}",
             ours.said.err()
         );
-        let (a, b) = (ours.left, theirs.left);
-        let (paths, others): (Vec<_>, Vec<_>) = (a.keys().collect(), b.keys().collect());
-        ensure!(
-            paths == others,
-            "pins: ours {paths:?}, bpftool's {others:?}"
-        );
-        ensure!(!paths.is_empty(), "nothing was pinned");
-        for ((path, ours), theirs) in a.iter().zip(b.values()) {
-            let mut lines = ours.lines().zip(theirs.lines()).enumerate();
-            if let Some((n, (ours, theirs))) = lines.find(|(_, (a, b))| a != b) {
-                if path.ends_with("_kconfig") && asks_for_wrapper(object)? && !has_kprobes() {
-                    return Err(skip(
-                        "LINUX_HAS_SYSCALL_WRAPPER: bpftool asks with a kprobe, which is missing",
-                    ));
-                }
-                bail!("{path}, line {n}:\n     ours {ours}\n  bpftool {theirs}");
-            }
-            let (a, b) = (ours.lines().count(), theirs.lines().count());
-            ensure!(a == b, "{path}: ours has {a} lines, bpftool's {b}");
+        ensure!(!ours.left.is_empty(), "nothing was pinned");
+        if asks_for_wrapper(object)? && !has_kprobes() {
+            return Err(skip(
+                "LINUX_HAS_SYSCALL_WRAPPER: bpftool asks with a kprobe, which is missing, and \
+                 what the verifier keeps of the programs depends on it",
+            ));
         }
-        Ok(())
+        same(&ours.left, &theirs.left)
     }
 
     fn load(&self, tool: &Path, object: &Path) -> Result<Loaded> {

@@ -28,7 +28,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
-use rbpftool_tests::{Suite, ensure_eq, fixture, requires, skip};
+use rbpftool_tests::compile::{STRIP, is_there};
+use rbpftool_tests::{Suite, ensure_eq, fixture, oracle, requires, skip};
 use source::{CLANGS, Object, Source};
 
 /// The largest object, and all of them together.
@@ -64,13 +65,15 @@ fn main() -> ExitCode {
 
 /// Makes everything anew, but for the objects whose compiler is not there: those.
 fn bless() -> Result<Vec<Object>> {
-    let linker =
-        compile::linker().context("there is no bpftool: `cargo xtask oracle` builds it")?;
+    // blessing without it is a failure, not a skip
+    let linker = oracle()
+        .ok()
+        .context("there is no bpftool: `cargo xtask oracle` builds it")?;
     let sources = Source::all()?;
     let mut kept = Vec::new();
     for source in &sources {
         for object in source.compiled() {
-            if compile::is_there(&object.clang) {
+            if is_there(&object.clang) {
                 compile::source(source, &object, &fixture("bpf"))?;
             } else {
                 kept.push(object);
@@ -86,8 +89,8 @@ fn bless() -> Result<Vec<Object>> {
 
 /// Byte by byte, where the compiler is.
 fn compiled(clang: &str) -> Result<()> {
-    for tool in [clang, compile::STRIP] {
-        requires!(compile::is_there(tool), "{tool} is not there");
+    for tool in [clang, STRIP] {
+        requires!(is_there(tool), "{tool} is not there");
     }
     let dir = tempfile::tempdir().context("make a directory")?;
     let mut seen = 0;
@@ -104,9 +107,7 @@ fn compiled(clang: &str) -> Result<()> {
 
 /// Of the objects as they are kept, where the linker is.
 fn linked() -> Result<()> {
-    let linker = compile::linker();
-    requires!(linker.is_some(), "there is no bpftool to link with");
-    let linker = linker.unwrap_or_default();
+    let linker = oracle()?;
     let dir = tempfile::tempdir().context("make a directory")?;
     let mut seen = 0;
     for source in Source::all()? {

@@ -24,9 +24,8 @@ mod token;
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use rbpftool_tests::{Private, Suite};
+use rbpftool_tests::{Place, Suite};
 use support::Bench;
 
 fn main() -> ExitCode {
@@ -40,10 +39,9 @@ fn main() -> ExitCode {
             }
         };
     }
-    // Where there is no privilege, each test is skipped by itself and counted.
-    let private = Private::enter().map(Arc::new).map_err(|e| format!("{e:#}"));
+    let place = Place::enter();
     let suite = Suite::new("kernel_cmds").serial();
-    let mut bench = Bench { suite, private };
+    let mut bench = Bench { suite, place };
     map::add(&mut bench);
     element::add(&mut bench);
     prog::add(&mut bench);

@@ -13,38 +13,33 @@ mod signed;
 mod skeleton;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use bpfsys::{ProgType, probe};
-use rbpftool_tests::{Private, Suite, requires, skip};
+use rbpftool_tests::{Place, Suite, requires};
 
 /// The suite being filled, and the place its tests work in.
 pub(crate) struct Bench {
     suite: Suite,
-    /// Or why there is none.
-    private: Result<Arc<Private>, String>,
+    place: Place,
 }
 
 impl Bench {
     fn one(&mut self, name: &str, test: impl FnOnce() -> anyhow::Result<()> + Send + 'static) {
-        let private = self.private.clone();
-        self.suite.add(name, move || match private {
-            Ok(_) => {
-                requires!(
-                    !probe::prog_type(ProgType::SYSCALL).is_no(),
-                    "this kernel runs no loader programs (before Linux 5.14)"
-                );
-                test()
-            }
-            Err(reason) => Err(skip(reason)),
+        let test = self.place.test(move |_| {
+            requires!(
+                !probe::prog_type(ProgType::SYSCALL).is_no(),
+                "this kernel runs no loader programs (before Linux 5.14)"
+            );
+            test()
         });
+        self.suite.add(name, test);
     }
 }
 
 fn main() -> ExitCode {
-    let private = Private::enter().map(Arc::new).map_err(|e| format!("{e:#}"));
+    let place = Place::enter();
     let suite = Suite::new("kernel_light").serial();
-    let mut bench = Bench { suite, private };
+    let mut bench = Bench { suite, place };
     running::add(&mut bench);
     compare::add(&mut bench);
     signed::add(&mut bench);

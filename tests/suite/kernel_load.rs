@@ -20,9 +20,8 @@ mod tokens;
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use rbpftool_tests::{Private, Suite};
+use rbpftool_tests::{Place, Suite};
 use support::Bench;
 
 fn main() -> ExitCode {
@@ -36,10 +35,9 @@ fn main() -> ExitCode {
             }
         };
     }
-    // Where there is no privilege, each test is skipped by itself and counted.
-    let private = Private::enter().map(Arc::new).map_err(|e| format!("{e:#}"));
+    let place = Place::enter();
     let suite = Suite::new("kernel_load").serial();
-    let mut bench = Bench { suite, private };
+    let mut bench = Bench { suite, place };
     fixtures::add(&mut bench);
     plans::add(&mut bench);
     failures::add(&mut bench);

@@ -15,25 +15,20 @@ mod readme;
 mod tool;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
-use rbpftool_tests::{Private, Suite, skip};
+use rbpftool_tests::{Place, Private, Suite};
 
 fn main() -> ExitCode {
-    // Where there is no privilege, each test is skipped by itself and counted.
-    let private = Private::enter().map(Arc::new).map_err(|e| format!("{e:#}"));
+    let place = Place::enter();
     let mut suite = Suite::new("kernel_tool").serial();
-    maps::add(&mut suite, &private);
-    progs::add(&mut suite, &private);
-    conduct::add(&mut suite, &private);
-    loads::add(&mut suite, &private);
-    add(&mut suite, "the_readme_tour", &private, readme::tour);
+    maps::add(&mut suite, &place);
+    progs::add(&mut suite, &place);
+    conduct::add(&mut suite, &place);
+    loads::add(&mut suite, &place);
+    add(&mut suite, "the_readme_tour", &place, readme::tour);
     suite.run()
 }
-
-/// A place to work in, or why there is none.
-type Place = Result<Arc<Private>, String>;
 
 /// Adds a test that works in `place`.
 fn add(
@@ -42,9 +37,5 @@ fn add(
     place: &Place,
     test: impl FnOnce(&Private) -> Result<()> + Send + 'static,
 ) {
-    let place = place.clone();
-    suite.add(name, move || match place {
-        Ok(private) => test(&private),
-        Err(reason) => Err(skip(reason)),
-    });
+    suite.add(name, place.test(test));
 }

@@ -17,12 +17,11 @@ mod kernel;
 mod reference;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use kernel::Load;
 use loader::link_objects::Linker;
-use rbpftool_tests::{Private, Suite, ensure_eq, fixture};
+use rbpftool_tests::{Place, Suite, ensure_eq, fixture};
 
 use reference::Beside;
 
@@ -120,9 +119,9 @@ fn main() -> ExitCode {
         return Suite::new("linker").test("compile", move || Err(e)).run();
     }
     let mut suite =
-        Suite::new("linker").test("objects_are_what_the_compiler_makes", compile::check);
+        Suite::new("linker").test("objects_are_what_the_compiler_makes", compile::unchanged);
     // Before there is any thread: those that come later live there too.
-    let private = Arc::new(Private::enter());
+    let place = Place::enter();
     for case in &CASES {
         for order in ORDERS {
             for (turn, pair) in [["1", "2"], ["2", "1"]].into_iter().enumerate() {
@@ -141,10 +140,10 @@ fn main() -> ExitCode {
                     && let Some(load) = case.loads.get(turn).copied()
                     && !matches!(load, Load::Not)
                 {
-                    let private = Arc::clone(&private);
-                    suite.add(format!("{name}/in_the_kernel"), move || {
-                        kernel::check(&private, load, &linked(case, order, pair)?)
+                    let test = place.test(move |private| {
+                        kernel::check(private, load, &linked(case, order, pair)?)
                     });
+                    suite.add(format!("{name}/in_the_kernel"), test);
                 }
             }
         }

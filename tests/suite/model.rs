@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
 use loader::model::{Function, Object, ParseOptions, Program, RefTarget};
-use rbpftool_tests::{Expected, Suite, ensure_eq, fixture, requires, root};
+use rbpftool_tests::{Expected, Suite, ensure_eq, fixture, oracle, root};
 
 /// Where the texts are.
 const TEXTS: &str = "tests/golden/model";
@@ -163,12 +163,7 @@ const OTHER: [(&str, &str); 8] = [
 
 /// The names in the skeleton that the reference makes of an object.
 fn same_as_libbpf(name: &str) -> Result<()> {
-    let oracle = std::env::var_os("RBPF_ORACLE")
-        .map_or_else(|| root().join("target/oracle/bpftool"), PathBuf::from);
-    requires!(
-        oracle.is_file(),
-        "no reference bpftool has been built (cargo xtask oracle)"
-    );
+    let oracle = oracle()?;
     let output = Command::new(&oracle)
         .args(["gen", "skeleton"])
         .arg(path(name))

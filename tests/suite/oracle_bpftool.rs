@@ -21,14 +21,13 @@ mod loads;
 mod rules;
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Arguments;
 use rbpftool_tests::state::world::World;
-use rbpftool_tests::{Private, Suite, requires, root, skip};
+use rbpftool_tests::{Private, Suite, oracle, skip};
 
 use bugs::Known;
 use compare::{Case, Pair};
@@ -74,7 +73,7 @@ impl Stage {
             .let_go(&private.bpffs().join("all"))
             .context("pin everything")?;
         Ok(Self {
-            loads: loads::Loads::new(&theirs)?,
+            loads: loads::Loads::new(&theirs, &private)?,
             pair: Pair::new(theirs)?,
             rules,
             cases,
@@ -106,17 +105,6 @@ fn hold(world: &World, known: &mut Known) -> Result<Vec<OwnedFd>> {
         .into_iter()
         .map(|fd| fd.try_clone_to_owned().context("duplicate a descriptor"))
         .collect()
-}
-
-/// The reference, if it has been built.
-fn oracle() -> Result<PathBuf> {
-    let path = std::env::var_os("RBPF_ORACLE")
-        .map_or_else(|| root().join("target/oracle/bpftool"), PathBuf::from);
-    requires!(
-        path.is_file(),
-        "no reference bpftool has been built (cargo xtask oracle)"
-    );
-    Ok(path)
 }
 
 fn fill(suite: &mut Suite, stage: &Arc<Stage>) {

@@ -3,23 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
-use rbpftool_tests::{fixture, requires};
+use anyhow::Result;
+use rbpftool_tests::compile::{CLANG, call, check, strip};
+use rbpftool_tests::fixture;
 
 use crate::{ORDERS, POISONED, PROGRAMS};
-
-const CLANG: &str = "clang-19";
-const STRIP: &str = "llvm-strip-19";
-
-fn run(cmd: &mut Command) -> Result<()> {
-    let output = cmd.output().with_context(|| format!("run {cmd:?}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success() && said.is_empty(),
-        "{cmd:?}: {said}"
-    );
-    Ok(())
-}
 
 /// All objects, into `dir`; their names.
 fn compile(dir: &Path) -> Result<Vec<String>> {
@@ -40,8 +28,8 @@ fn compile(dir: &Path) -> Result<Vec<String>> {
                 if !target.is_empty() {
                     clang.arg(format!("-DTARGET={target}"));
                 }
-                run(clang.args(["-c", &format!("{name}.c"), "-o"]).arg(&out))?;
-                run(Command::new(STRIP).arg("-g").arg(&out))?;
+                call(clang.args(["-c", &format!("{name}.c"), "-o"]).arg(&out))?;
+                strip(&out)?;
                 names.push(object);
             }
         }
@@ -55,20 +43,6 @@ pub(crate) fn all() -> Result<()> {
 }
 
 /// The objects are those of the sources.
-pub(crate) fn check() -> Result<()> {
-    for tool in [CLANG, STRIP] {
-        let there = Command::new(tool).arg("--version").output().is_ok();
-        requires!(there, "{tool} is not there");
-    }
-    let dir = tempfile::tempdir().context("make a directory")?;
-    for name in compile(dir.path())? {
-        let made = std::fs::read(dir.path().join(&name))?;
-        let kept = fixture("core").join(&name);
-        let kept = std::fs::read(&kept).with_context(|| format!("read {}", kept.display()))?;
-        ensure!(
-            made == kept,
-            "{name} is not what its source makes; RBPF_BLESS=1 compiles it anew"
-        );
-    }
-    Ok(())
+pub(crate) fn unchanged() -> Result<()> {
+    check("core", compile).map(drop)
 }

@@ -1,16 +1,13 @@
 //! Adding tests of a command, and telling a refusal from another.
 
-use std::sync::Arc;
-
 use anyhow::{Result, bail};
 use bpfsys::{ErrorKind, KernelVersion, SysError};
-use rbpftool_tests::{Private, Suite, skip};
+use rbpftool_tests::{Place, Private, Suite, skip};
 
 /// The suite being filled, and the place its tests work in.
 pub(crate) struct Bench {
     pub(crate) suite: Suite,
-    /// Or why there is none.
-    pub(crate) private: Result<Arc<Private>, String>,
+    pub(crate) place: Place,
 }
 
 /// A test that knows where it may work.
@@ -32,13 +29,9 @@ impl Bench {
     pub(crate) fn with(
         &mut self,
         name: &str,
-        test: impl Fn(&Private) -> Result<()> + Send + 'static,
+        test: impl FnOnce(&Private) -> Result<()> + Send + 'static,
     ) {
-        let private = self.private.clone();
-        self.suite.add(name, move || match private {
-            Ok(private) => test(&private),
-            Err(reason) => Err(skip(reason)),
-        });
+        self.suite.add(name, self.place.test(test));
     }
 }
 

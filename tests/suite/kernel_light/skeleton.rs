@@ -1,23 +1,11 @@
 //! Loader programs of the reference, from the light skeletons that it writes.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use bpfsys::insn::{ByteOrder, stream};
 use loader::light::LightProgram;
-use rbpftool_tests::{requires, root, run};
-
-/// The reference, if it has been built.
-fn oracle() -> Result<PathBuf> {
-    let path = std::env::var_os("RBPF_ORACLE")
-        .map_or_else(|| root().join("target/oracle/bpftool"), PathBuf::from);
-    requires!(
-        path.is_file(),
-        "no reference bpftool has been built (cargo xtask oracle)"
-    );
-    Ok(path)
-}
+use rbpftool_tests::{oracle, run};
 
 /// The object as the reference can read it: it takes what is behind the slash in a section's name
 /// for the name of a raw tracepoint, and ends where there is none. Ordinary tracepoints of no name

@@ -1,7 +1,6 @@
 //! Adding tests, opening fixtures, and seeing that nothing is left.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::uapi::flags::ProgLoadFlags;
@@ -10,33 +9,29 @@ use loader::kernel::{LoadOptions, Loaded};
 use loader::model::{MapIdx, Object, Pinning, ProgIdx};
 use loader::relocate::{AttachPlan, LoadPlan, MapAction, MapPlan, MapSpec, ProgPlan};
 use rbpftool_tests::state::progs::asm;
-use rbpftool_tests::{Private, Suite, fixture, skip};
+use rbpftool_tests::{Place, Suite, fixture};
 
 /// The suite being filled, and the place its tests work in.
 pub(crate) struct Bench {
     pub(crate) suite: Suite,
-    /// Or why there is none.
-    pub(crate) private: Result<Arc<Private>, String>,
+    pub(crate) place: Place,
 }
 
 impl Bench {
     /// One more test, with a directory of its own in a bpffs.
     pub(crate) fn one(&mut self, name: &str, test: impl Fn(&Path) -> Result<()> + Send + 'static) {
-        let private = self.private.clone();
-        self.suite.add(name, move || match private {
-            Ok(private) => {
-                let dir = private.bpffs().join("test");
-                std::fs::create_dir(&dir).context("make a directory in the bpffs")?;
-                let done = test(&dir);
-                let left = pins_below(&dir);
-                std::fs::remove_dir_all(&dir).context("empty the bpffs")?;
-                done?;
-                ensure!(mapped().is_empty(), "still mapped: {:?}", mapped());
-                ensure!(left.is_empty(), "still pinned: {left:?}");
-                Ok(())
-            }
-            Err(reason) => Err(skip(reason)),
+        let test = self.place.test(move |private| {
+            let dir = private.bpffs().join("test");
+            std::fs::create_dir(&dir).context("make a directory in the bpffs")?;
+            let done = test(&dir);
+            let left = pins_below(&dir);
+            std::fs::remove_dir_all(&dir).context("empty the bpffs")?;
+            done?;
+            ensure!(mapped().is_empty(), "still mapped: {:?}", mapped());
+            ensure!(left.is_empty(), "still pinned: {left:?}");
+            Ok(())
         });
+        self.suite.add(name, test);
     }
 }
 

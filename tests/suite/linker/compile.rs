@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
-use rbpftool_tests::{fixture, requires};
+use anyhow::{Result, ensure};
+use rbpftool_tests::compile::{CLANG, call, check, strip};
+use rbpftool_tests::fixture;
 
 use crate::{CASES, ORDERS};
-
-const CLANG: &str = "clang-19";
-const STRIP: &str = "llvm-strip-19";
 
 /// Objects of `err.c`: each has something that does not fit `fit.c`.
 const ERRORS: [&str; 11] = [
@@ -27,16 +25,6 @@ const ERRORS: [&str; 11] = [
 ];
 /// Without types.
 const UNTYPED: [&str; 2] = ["plain", "err.untyped"];
-
-fn run(cmd: &mut Command) -> Result<()> {
-    let output = cmd.output().with_context(|| format!("run {cmd:?}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success() && said.is_empty(),
-        "{cmd:?}: {said}"
-    );
-    Ok(())
-}
 
 /// Compiles `source` to `object` in `dir`.
 fn one(
@@ -59,8 +47,8 @@ fn one(
     if let Some(define) = define {
         clang.arg(format!("-DERR_{}", define.to_uppercase()));
     }
-    run(clang.args(["-c", source, "-o"]).arg(&out))?;
-    run(Command::new(STRIP).arg("-g").arg(&out))?;
+    call(clang.args(["-c", source, "-o"]).arg(&out))?;
+    strip(&out)?;
     Ok(name)
 }
 
@@ -92,22 +80,8 @@ pub(crate) fn all() -> Result<()> {
 }
 
 /// The objects are those of the sources, and there are no others.
-pub(crate) fn check() -> Result<()> {
-    for tool in [CLANG, STRIP] {
-        let there = Command::new(tool).arg("--version").output().is_ok();
-        requires!(there, "{tool} is not there");
-    }
-    let dir = tempfile::tempdir().context("make a directory")?;
-    let mut names = compile(dir.path())?;
-    for name in &names {
-        let made = std::fs::read(dir.path().join(name))?;
-        let kept = fixture("link").join(name);
-        let kept = std::fs::read(&kept).with_context(|| format!("read {}", kept.display()))?;
-        ensure!(
-            made == kept,
-            "{name} is not what its source makes; RBPF_BLESS=1 compiles it anew"
-        );
-    }
+pub(crate) fn unchanged() -> Result<()> {
+    let mut names = check("link", compile)?;
     let mut kept: Vec<String> = std::fs::read_dir(fixture("link"))?
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())

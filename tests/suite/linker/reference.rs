@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use rbpftool_tests::{ensure_eq, fixture, requires, root, run};
+use rbpftool_tests::compile::is_there;
+use rbpftool_tests::{ensure_eq, fixture, oracle, requires, run};
 
 use crate::describe::{self, Described};
 use crate::{Case, linked};
@@ -26,21 +27,10 @@ pub(crate) enum Beside {
     Refuses(&'static str),
 }
 
-/// The reference, if it has been built.
-pub(crate) fn bpftool() -> Result<PathBuf> {
-    let path = std::env::var_os("RBPF_ORACLE")
-        .map_or_else(|| root().join("target/oracle/bpftool"), PathBuf::from);
-    requires!(
-        path.is_file(),
-        "no reference bpftool has been built (cargo xtask oracle)"
-    );
-    Ok(path)
-}
-
 /// What bpftool says and makes.
 fn gen_object(dir: &Path, inputs: &[PathBuf]) -> Result<(i32, String, Vec<u8>)> {
     let out = dir.join("theirs.o");
-    let mut cmd = Command::new(bpftool()?);
+    let mut cmd = Command::new(oracle()?);
     let said = run(cmd.args(["gen", "object"]).arg(&out).args(inputs), b"")?;
     let made = std::fs::read(&out).unwrap_or_default();
     Ok((said.status, said.err(), made))
@@ -120,8 +110,7 @@ pub(crate) fn others_read(made: &[u8]) -> Result<()> {
         ("llvm-objdump-19", &["-d", "-r", "-t"], "Disassembly of"),
     ];
     for (tool, args, word) in tools {
-        let there = Command::new(tool).arg("--version").output().is_ok();
-        requires!(there, "{tool} is not there");
+        requires!(is_there(tool), "{tool} is not there");
         let said = run(Command::new(tool).args(args).arg(&path), b"")?;
         ensure!(
             said.status == 0 && said.stderr.is_empty(),
