@@ -75,6 +75,8 @@ pub struct LinkRecipe {
     pub whole_machine: bool,
     /// Does nothing of what is shown of it differ from what is shown of another?
     pub alike: bool,
+    /// Have stable kernels taken it over, so that some before `since` have it?
+    pub backported: bool,
     make: fn(&Ground<'_>) -> Result<Held>,
 }
 
@@ -89,6 +91,7 @@ const fn link(
         config: None,
         whole_machine: false,
         alike: false,
+        backported: false,
         make,
     }
 }
@@ -111,6 +114,13 @@ impl LinkRecipe {
     const fn alike(self) -> Self {
         Self {
             alike: true,
+            ..self
+        }
+    }
+
+    const fn backported(self) -> Self {
+        Self {
+            backported: true,
             ..self
         }
     }

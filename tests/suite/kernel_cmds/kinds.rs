@@ -41,7 +41,11 @@ fn kind(private: &Private, recipe: &LinkRecipe) -> Result<()> {
         Err(e) => return Err(why_not(recipe, e)),
     };
     let needs = Needs(recipe.since);
-    ensure!(!needs.newer(), "{} is older than was thought", recipe.label);
+    ensure!(
+        recipe.backported || !needs.newer(),
+        "{} is older than was thought",
+        recipe.label
+    );
     known(&held)?;
     shown(&held)
 }

@@ -201,6 +201,8 @@ pub(crate) struct Here {
     /// The link of a clock says another type of event than it was made with.
     clocks_are_renumbered: bool,
     a_module_has_btf: bool,
+    /// A set of operations could be made.
+    has_struct_ops: bool,
 }
 
 impl Here {
@@ -212,6 +214,7 @@ impl Here {
             holders_are_hidden: !symbols.windows(data.len()).any(|w| w == data),
             clocks_are_renumbered: world.map_or(Ok(false), clocks_are_renumbered)?,
             a_module_has_btf: Path::new("/sys/kernel/btf/veth").exists(),
+            has_struct_ops: world.is_some_and(|w| w.maps.iter().any(|m| m.label == "struct_ops")),
         })
     }
 }
@@ -240,6 +243,8 @@ struct Kernels {
     clocks: bool,
     /// Only where [`Here::a_module_has_btf`].
     modules: bool,
+    /// Only where [`Here::has_struct_ops`].
+    struct_ops: bool,
 }
 
 impl Kernels {
@@ -262,6 +267,7 @@ impl Kernels {
             Some("holders are shown") => kernels.shown_holders = true,
             Some("clocks are renumbered") => kernels.clocks = true,
             Some("a module has BTF") => kernels.modules = true,
+            Some("there are struct_ops") => kernels.struct_ops = true,
             Some(other) => bail!("'{other}' is nothing that can be known of a kernel"),
         }
         Ok(kernels)
@@ -273,6 +279,7 @@ impl Kernels {
             && (!self.shown_holders || !here.holders_are_hidden)
             && (!self.clocks || here.clocks_are_renumbered)
             && (!self.modules || here.a_module_has_btf)
+            && (!self.struct_ops || here.has_struct_ops)
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) const RECIPES: [LinkRecipe; 15] = [
     link("cgroup", ALWAYS, |g| {
         cgroup(g, simple_of(ProgType::CGROUP_SKB)?)
     }),
-    link("cgroup before link", (6, 17), cgroup_before_link),
+    // Debian's 6.12.117 has the commit that brought it.
+    link("cgroup before link", (6, 17), cgroup_before_link).backported(),
     link("cgroup lsm", (6, 0), cgroup_lsm).whole_machine(),
     link("netns", ALWAYS, |_| {
         netns(ProgType::SK_LOOKUP, AttachType::SK_LOOKUP)
