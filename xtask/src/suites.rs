@@ -80,6 +80,10 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
         counted(ctx, "test support", &mut cmd, false)
     }));
     let tool = build_tool(ctx);
+    // suites that come before the comparison look for the reference too
+    if !quick && let Err(e) = oracle::build(ctx, false) {
+        println!("   the reference bpftool: {e:#}");
+    }
     if !quick && let Err(e) = vm::btf::extract(ctx) {
         println!("   the types of other kernels: {e:#}");
     }
