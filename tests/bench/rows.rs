@@ -304,7 +304,7 @@ impl Table<'_> {
         if !self.wants("load") {
             return Ok(());
         }
-        for object in objects::to_load(&self.programs.fixtures)? {
+        for (object, at_most) in objects::to_load(&self.programs.fixtures)? {
             let ours = Job::new(&self.programs.load, [&object]);
             let theirs = Job::new(&self.programs.load_c, [&object]);
             if let Err(error) = theirs.once() {
@@ -314,7 +314,7 @@ impl Table<'_> {
             let work = format!("load {}", objects::name(&object));
             let times = in_turn(&ours, &theirs)?;
             let peaks = (ours.peak()?, theirs.peak()?);
-            self.row(&work, times, peaks, 1.0 / 2.0);
+            self.row(&work, times, peaks, at_most);
             self.bound(&format!("{work}: peak memory"), peaks.0, 2 * peaks.1);
         }
         Ok(())
