@@ -2,6 +2,7 @@
 
 use super::error::{KernelError, Pinned};
 use super::pins::{self, NewPins, file_name};
+use crate::model::map::position_named;
 use crate::model::{MapIdx, ProgIdx};
 use crate::relocate::StructOpsPlan;
 use bpfsys::sys::mmap::Mapping;
@@ -197,7 +198,7 @@ impl Loaded {
         &mut self.maps
     }
 
-    /// The map of this name: that of the variable or section, or the one in the kernel.
+    /// The map of this name: that of the variable or section, else the one in the kernel.
     #[must_use]
     pub fn map(&self, name: &str) -> Option<&LoadedMap> {
         self.map_at(name).and_then(|at| self.maps.get(at))
@@ -215,8 +216,8 @@ impl Loaded {
     }
 
     fn map_at(&self, name: &str) -> Option<usize> {
-        let by = |key: fn(&LoadedMap) -> &str| self.maps.iter().position(|map| key(map) == name);
-        by(|map| &map.symbol).or_else(|| by(|map| &map.name))
+        let names = self.maps.iter().map(|map| (&*map.symbol, &*map.name));
+        position_named(names, name)
     }
 
     /// The programs that were loaded, in the object's order.
@@ -300,7 +301,7 @@ impl Loaded {
         Ok(value)
     }
 
-    /// NewPins a program.
+    /// Pins a program.
     ///
     /// # Errors
     /// There is no such program, or it cannot be pinned there.
@@ -318,7 +319,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// NewPins every program in a directory, by its name. The directory is made if it is the only
+    /// Pins every program in a directory, by its name. The directory is made if it is the only
     /// one missing. When one cannot be pinned, none is.
     ///
     /// # Errors
@@ -357,7 +358,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// NewPins a map. Nothing happens when it is pinned there already.
+    /// Pins a map. Nothing happens when it is pinned there already.
     ///
     /// # Errors
     /// There is no such map, it is pinned elsewhere, or cannot be pinned there.
@@ -372,7 +373,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// NewPins every map that was made in a directory, by its name with `_` for dots. The directory
+    /// Pins every map that was made in a directory, by its name with `_` for dots. The directory
     /// is made if it is the only one missing. Maps that are pinned there already stay; when one
     /// cannot be pinned, none of the others is.
     ///
@@ -423,5 +424,71 @@ fn pin_one(map: &LoadedMap, path: &Path, pins: &mut NewPins) -> Result<(), Kerne
             path: path.to_owned(),
             at: at.clone(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+    use super::*;
+
+    /// Maps of these symbols and names, without descriptors.
+    fn loaded(names: &[(&str, &str)]) -> Loaded {
+        let map = |(at, (symbol, name)): (u32, &(&str, &str))| LoadedMap {
+            index: MapIdx(at),
+            name: (*name).to_owned(),
+            symbol: (*symbol).to_owned(),
+            shown: (*symbol).to_owned(),
+            skipped: None,
+            fd: None,
+            reused: false,
+            pin: None,
+            arena: None,
+            struct_ops: None,
+        };
+        Loaded {
+            object: "obj".into(),
+            maps: (0..).zip(names).map(map).collect(),
+            programs: Vec::new(),
+            btf: None,
+            btf_log: VerifierLog::default(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn maps_are_known_by_their_variable_or_section_before_the_name_in_the_kernel() {
+        let mut loaded = loaded(&[
+            (".rodata.cst32.first", ".rodata.cst32.f"),
+            (".rodata", "obj.rodata"),
+            ("other", "counts"),
+            ("counts", "cut"),
+        ]);
+        for (name, expect) in [
+            (".rodata.cst32.f", Some(0)),
+            (".rodata.cst32.first", Some(0)),
+            (".rodata", Some(1)),
+            ("obj.rodata", Some(1)),
+            ("counts", Some(3)),
+            ("cut", Some(3)),
+            ("nothing", None),
+        ] {
+            let found = loaded.map(name).map(|map| map.index().0);
+            assert_eq!(found, expect, "{name}");
+            let found = loaded.map_mut(name).map(|map| map.index().0);
+            assert_eq!(found, expect, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_implements_nothing_has_no_value_to_register() {
+        let loaded = loaded(&[("counts", "counts")]);
+        let error = |map| loaded.struct_ops_value(map).unwrap_err().to_string();
+        assert_eq!(
+            error("counts"),
+            "map 'counts' implements no type of the kernel"
+        );
+        assert_eq!(error("gone"), "there is no map 'gone'");
     }
 }

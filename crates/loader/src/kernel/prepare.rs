@@ -7,9 +7,10 @@ use super::memlock;
 use super::options::LoadOptions;
 use super::pins::NewPins;
 use super::programs::Loader;
+use crate::model::map::position_named;
 use crate::model::sec_defs::SecDef;
 use crate::model::{MapIdx, SlotValue};
-use crate::relocate::{LoadPlan, MapAction, MapPlan, ProgPlan};
+use crate::relocate::{LoadPlan, MapAction, ProgPlan};
 use crate::target::Running;
 use bpfsys::cmd::{BtfLoad, LogLevel};
 use bpfsys::{AttachType, BtfFd, BtfId, MapFd, TokenFd, VerifierLog};
@@ -145,13 +146,12 @@ impl LoadPlan {
 }
 
 impl Prepared<'_> {
-    /// The descriptor of a map, by the name of its variable or section or the one in the kernel.
+    /// The descriptor of a map, by the name of its variable or section, else the one in the kernel.
     #[must_use]
     pub fn map(&self, name: &str) -> Option<&MapFd> {
-        let named = |map: &&(&MapPlan, &MadeMap)| map.0.symbol == name || map.0.name == name;
-        let mut maps = self.plan.maps.iter().zip(&self.maps);
-        let found = maps.find(|map| named(&map));
-        found.and_then(|(_, made)| made.fd.as_ref())
+        let names = self.plan.maps.iter().map(|map| (&*map.symbol, &*map.name));
+        let made = self.maps.get(position_named(names, name)?)?;
+        made.fd.as_ref()
     }
 
     /// The descriptor of a map of the object; none when it was not made.

@@ -39,6 +39,21 @@ pub struct Map {
     pub exclusive: Option<ProgIdx>,
 }
 
+/// Which of some maps is meant by a name: that whose variable or section is called so, else that
+/// which the kernel knows by it. Two sections may come to the same name in the kernel, where names
+/// are cut, but not to the same whole one.
+pub(crate) fn position_named<'m>(
+    symbols_and_names: impl Iterator<Item = (&'m str, &'m str)> + Clone,
+    name: &str,
+) -> Option<usize> {
+    let mut symbols = symbols_and_names.clone();
+    symbols.position(|(symbol, _)| symbol == name).or_else(|| {
+        symbols_and_names
+            .map(|(_, name)| name)
+            .position(|known| known == name)
+    })
+}
+
 /// Where a map comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MapOrigin {

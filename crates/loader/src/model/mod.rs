@@ -140,8 +140,9 @@ impl Object {
         &mut self.maps
     }
 
-    /// The map of this name: the one in the kernel, or that of the section or variable.
+    /// The map of this name: that of the variable or section, else the one in the kernel.
     #[must_use]
+    #[doc(alias = "bpf_object__find_map_by_name")]
     pub fn map(&self, name: &str) -> Option<&Map> {
         let at = self.map_index(name)?;
         self.maps.get(at.index())
@@ -156,13 +157,8 @@ impl Object {
     /// Where the map of this name is.
     #[must_use]
     pub fn map_index(&self, name: &str) -> Option<MapIdx> {
-        let named = |full: bool| {
-            self.maps.iter().position(|map| {
-                let known = if full { &map.symbol } else { &map.name };
-                known == name
-            })
-        };
-        let at = named(false).or_else(|| named(true))?;
+        let names = self.maps.iter().map(|map| (&*map.symbol, &*map.name));
+        let at = map::position_named(names, name)?;
         u32::try_from(at).ok().map(MapIdx)
     }
 

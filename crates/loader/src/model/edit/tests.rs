@@ -6,9 +6,9 @@
 )]
 
 use super::*;
-use crate::model::ParseOptions;
+use crate::model::{Map, MapSpec, ParseOptions};
 use crate::testing::{EXIT, File};
-use bpfsys::AttachType;
+use bpfsys::{AttachType, MapType};
 
 fn object() -> Object {
     let mut file = File::native();
@@ -51,6 +51,28 @@ fn names_must_be_there() {
     );
     assert!(object.programs()[0].autoload, "nothing was changed");
     assert_eq!(object.no_map("m").to_string(), "no map `m`");
+}
+
+#[test]
+fn maps_are_known_by_their_variable_or_section_before_the_name_in_the_kernel() {
+    let mut object = object();
+    let spec = MapSpec::new(MapType::ARRAY, 4, 8, 1);
+    for (symbol, name) in [("other", "counts"), ("counts", "cut"), (".bss", "obj.bss")] {
+        let origin = MapOrigin::Definition;
+        object
+            .maps
+            .push(Map::new(origin, name.into(), symbol.into(), spec.clone()));
+    }
+    for (name, expect) in [
+        ("counts", Some(1)),
+        ("cut", Some(1)),
+        ("other", Some(0)),
+        (".bss", Some(2)),
+        ("obj.bss", Some(2)),
+        ("nothing", None),
+    ] {
+        assert_eq!(object.map_index(name).map(|at| at.0), expect, "{name}");
+    }
 }
 
 #[test]
