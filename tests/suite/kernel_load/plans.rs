@@ -11,7 +11,9 @@ use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{MapFd, MapType, ProgType};
 use loader::kernel::LoadOptions;
 use loader::model::{AttachTo, MapIdx, ProgIdx, Slot, SlotValue};
-use loader::relocate::{BtfPlan, MapAction, Operand, OperandKind};
+use loader::relocate::{
+    AttachPlan, BtfPlan, LoadPlan, MapAction, Operand, OperandKind, PlanOptions, StructOpsPlan,
+};
 use rbpftool_tests::forge::BtfForge;
 use rbpftool_tests::{ensure_eq, requires};
 
@@ -32,6 +34,8 @@ pub(crate) fn add(bench: &mut Bench) {
     bench.one("plan::struct_ops_values_have_descriptors", struct_ops);
     bench.one("plan::arenas_are_mapped_where_they_say", arenas);
     bench.one("plan::programs_replace_functions_of_others", replaces);
+    bench.one("plan::functions_of_other_programs_are_found", of_programs);
+    bench.one("plan::operations_need_the_types_of_the_object", no_types);
 }
 
 fn value_of(map: &MapFd, key: u32, len: usize) -> Result<Vec<u8>> {
@@ -463,5 +467,86 @@ fn replaces(dir: &Path) -> Result<()> {
         };
         ensure_eq!(loaded.programs().len(), object.programs().len());
     }
+    Ok(())
+}
+
+/// What a plan says of programs that attach to one that is loaded.
+fn of_programs(dir: &Path) -> Result<()> {
+    let mut parts = Parts::new();
+    parts.program("any", "r0 = 0\nexit")?;
+    let loaded = parts.plan.load(&options(dir))?;
+    let prog = loaded.program("any").and_then(|program| program.fd());
+    let prog = Arc::new(prog.context("the program")?.try_clone()?);
+    let types = |functions: &[&[u8]]| -> Result<_> {
+        let mut b = btf::build::Builder::new(btf::Endian::NATIVE);
+        let int = b.add_int(b"int", 4, btf::encoding::SIGNED);
+        // of the same name, but no function
+        b.add_typedef(b"second", int);
+        let proto = b.add_func_proto(int, &[]);
+        for name in functions {
+            b.add_func(name, 1, proto);
+        }
+        Ok(Arc::new(btf::Btf::parse(b.finish()?)?))
+    };
+    let (both, none) = (types(&[b"first", b"second"])?, types(&[])?);
+    // Nothing of the kernel has to be known.
+    let target = loader::target::Described::default();
+    let cases = [
+        (&both, None, Ok(4)),
+        (&both, Some("first"), Ok(4)),
+        (&both, Some("second"), Ok(5)),
+        (&both, Some("third"), Err("third")),
+        (&none, None, Err("(the first)")),
+    ];
+    for (types, func, expect) in cases {
+        let mut object = open("replaces_unnamed")?;
+        for program in object.programs_mut() {
+            program.attach_to = AttachTo::Prog {
+                prog: Arc::clone(&prog),
+                btf: Arc::clone(types),
+                func: func.map(str::to_owned),
+            };
+        }
+        let plan = LoadPlan::new(&object, &target, &PlanOptions::default());
+        match (plan, expect) {
+            (Ok(plan), Ok(expect)) => {
+                let AttachPlan::Prog {
+                    prog: found,
+                    btf_id,
+                } = &plan.programs[0].attach
+                else {
+                    anyhow::bail!("{func:?}: {:?}", plan.programs[0].attach);
+                };
+                ensure_eq!(found.info()?.id, prog.info()?.id);
+                ensure_eq!(btf_id.0, expect);
+            }
+            (Err(error), Err(name)) => {
+                let why = std::error::Error::source(&error).context("no cause")?;
+                ensure_eq!(
+                    why.to_string(),
+                    format!("the program to attach to has no function '{name}' in its types")
+                );
+            }
+            (plan, _) => anyhow::bail!("{func:?}: {plan:?}"),
+        }
+    }
+    Ok(())
+}
+
+fn no_types(dir: &Path) -> Result<()> {
+    let mut parts = Parts::new();
+    let map = parts.map("ops", MapType::STRUCT_OPS, 8, 1);
+    parts.plan.maps[map].struct_ops = Some(StructOpsPlan {
+        value_type: btf::TypeId(1),
+        module: None,
+        value: vec![0; 8],
+        progs: Vec::new(),
+        link: false,
+    });
+    let error = parts.plan.load(&options(dir)).err();
+    ensure_eq!(
+        error.context("a value of no type was made")?.to_string(),
+        "map 'ops' needs the types of its object, which were not loaded"
+    );
     Ok(())
 }

@@ -31,12 +31,6 @@ pub enum LightError {
         /// Its section.
         section: String,
     },
-    /// A program is to be relocated by types and the object has none.
-    #[error("program '{program}' has CO-RE relocations and the object has no types")]
-    NoTypes {
-        /// The program.
-        program: String,
-    },
     /// The object makes no sense, or depends on a fact that is not known.
     #[error(transparent)]
     Plan(#[from] PlanError),

@@ -140,8 +140,10 @@ impl Generator<'_> {
                 field(offset_of!(ProgLoadAttr, core_relo_rec_size)),
             )?;
         } else if !late.core_relos.is_empty() {
-            return Err(LightError::NoTypes {
+            // Planning refuses it before.
+            return Err(LightError::Broken {
                 program: plan.name.clone(),
+                why: "it has relocations by type and the object no types".to_owned(),
             });
         }
         Ok(attr)

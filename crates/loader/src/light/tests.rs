@@ -1,8 +1,12 @@
 //! Loader programs of the fixtures: what they do, and that it is the same in both byte orders.
 
 use super::{LightError, LightOptions, LightProgram, Step, generate};
-use crate::model::{Map, MapOrigin, MapSpec, Object, ParseOptions, Program};
+use crate::model::{
+    AttachTo, CodeRef, Extern, ExternIdx, ExternKind, Map, MapOrigin, MapSpec, Object,
+    ParseOptions, Program, RefTarget,
+};
 use crate::sha256::sha256;
+use bpfsys::insn::asm::assemble;
 use bpfsys::insn::{ByteOrder, disasm, stream};
 use bpfsys::{MapType, ProgType};
 use btf::Endian;
@@ -198,6 +202,67 @@ fn what_only_a_process_can_do_is_refused() {
         "program 'instead': a loader program cannot load what replaces a function of another \
          program",
     );
+    let mut object = object!("minimal");
+    object.programs[0].attach_to = AttachTo::Missing;
+    check(
+        &object,
+        "program 'pass' needs a target to attach to and section 'tc' names none",
+    );
+    // what the plan refuses is told as the plan tells it
+    let mut object = object!("core_direct");
+    object.btf = None;
+    let error = generate(&object, &LightOptions::default()).unwrap_err();
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(
+        format!("{error}: {why}"),
+        "program 'fields': instruction 5 (raw_tp+0x28): a core relocation needs the object's \
+         types, and it has none"
+    );
     let error = generate(&object!("kconfig"), &LightOptions::default()).unwrap_err();
     assert!(matches!(error, LightError::Plan(_)), "{error}");
+}
+
+#[test]
+fn calls_have_numbers_for_few_functions_only() {
+    let mut object = object!("kfuncs");
+    let known = object.externs().iter().find_map(|e| match e.kind {
+        ExternKind::Kfunc { proto } => Some(proto),
+        _ => None,
+    });
+    let proto = known.expect("a function of the kernel");
+    for program in object.programs_mut() {
+        program.autoload = false;
+    }
+    let count = 1 << 15;
+    object.programs[0].autoload = true;
+    let name = object.programs[0].name.clone();
+    object.externs = (0..count)
+        .map(|at| Extern {
+            name: format!("function{at}"),
+            weak: false,
+            btf_id: None,
+            kind: ExternKind::Kfunc { proto },
+        })
+        .collect();
+    let func = object.programs[0].func.index();
+    let function = &mut object.functions[func];
+    let body = "call pc+0\n".repeat(count as usize);
+    function.insns = assemble(&format!("{body}exit")).unwrap();
+    function.refs = (0..count)
+        .map(|at| CodeRef {
+            insn: at,
+            target: RefTarget::Extern(ExternIdx(at)),
+        })
+        .collect();
+    function.core_relos.clear();
+    let error = generate(&object, &LightOptions::default()).unwrap_err();
+    // 0 means the kernel proper
+    assert_eq!(
+        error.to_string(),
+        format!("program '{name}' uses 32768 symbols of the kernel, more than calls can number")
+    );
+    let func = &mut object.functions[func];
+    func.insns.remove(0);
+    func.refs.pop();
+    generate(&object, &LightOptions::default()).unwrap();
 }

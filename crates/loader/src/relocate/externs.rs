@@ -117,16 +117,8 @@ pub(super) fn resolve<'t>(
     uses: &Uses,
     found: &[Option<Found<'t>>],
 ) -> Result<Externs, PlanError> {
-    let mut externs = Externs::default();
-    let stage = Stage {
-        object,
-        target,
-        kernel,
-        uses,
-    };
-    stage.options(options, &mut externs)?;
+    let (stage, mut externs) = Stage::begin(object, target, kernel, options, uses)?;
     stage.addresses(&mut externs)?;
-    stage.broken()?;
     for (typed, found) in typed(object, uses).zip(found) {
         let resolved = stage
             .typed(&typed, *found, &mut externs.fd_array)
@@ -144,15 +136,7 @@ pub(super) fn defer<'t>(
     options: &PlanOptions,
     uses: &Uses,
 ) -> Result<Externs, PlanError> {
-    let mut externs = Externs::default();
-    let stage = Stage {
-        object,
-        target,
-        kernel,
-        uses,
-    };
-    stage.options(options, &mut externs)?;
-    stage.broken()?;
+    let (_stage, mut externs) = Stage::begin(object, target, kernel, options, uses)?;
     for at in uses.externs.keys() {
         externs.resolved.entry(*at).or_insert(Resolved::Late);
     }
@@ -166,7 +150,28 @@ struct Stage<'o, 't> {
     uses: &'o Uses,
 }
 
-impl Stage<'_, '_> {
+impl<'o, 't> Stage<'o, 't> {
+    /// What needs neither symbols nor types: options of the configuration, and that no extern
+    /// that is used makes no sense.
+    fn begin(
+        object: &'o Object,
+        target: &'t dyn Target,
+        kernel: &'o KernelTypes<'t>,
+        options: &PlanOptions,
+        uses: &'o Uses,
+    ) -> Result<(Self, Externs), PlanError> {
+        let stage = Self {
+            object,
+            target,
+            kernel,
+            uses,
+        };
+        let mut externs = Externs::default();
+        stage.options(options, &mut externs)?;
+        stage.broken()?;
+        Ok((stage, externs))
+    }
+
     /// Refuses externs that make no sense.
     fn broken(&self) -> Result<(), PlanError> {
         for at in self.uses.externs.keys() {
@@ -418,11 +423,13 @@ fn value_error(value: &str, why: String) -> ExternError {
 /// The number of calls' `off` that stands for a module; 0 stands for the kernel.
 fn slot(fd_array: &mut Vec<ModuleIdx>, module: ModuleIdx) -> Result<i16, ExternError> {
     let at = fd_array.iter().position(|known| *known == module);
-    let at = at.unwrap_or_else(|| {
+    let at = at.unwrap_or(fd_array.len());
+    let slot = i16::try_from(at + 1)
+        .map_err(|_error| ExternError::TooManyModules { limit: MAX_MODULES })?;
+    if at == fd_array.len() {
         fd_array.push(module);
-        fd_array.len() - 1
-    });
-    i16::try_from(at + 1).map_err(|_error| ExternError::TooManyModules { limit: MAX_MODULES })
+    }
+    Ok(slot)
 }
 
 /// The type that the kernel's variable or function has, and whether the local one fits it.
@@ -502,4 +509,24 @@ fn lines(text: &str) -> HashMap<&str, &str> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_name_as_many_modules_as_a_signed_half_word_counts() {
+        let mut fd_array = Vec::new();
+        for module in (0..).map(ModuleIdx).take(MAX_MODULES) {
+            slot(&mut fd_array, module).unwrap();
+        }
+        assert_eq!(slot(&mut fd_array, ModuleIdx(0)).unwrap(), 1);
+        assert_eq!(slot(&mut fd_array, ModuleIdx(32766)).unwrap(), i16::MAX);
+        let error = slot(&mut fd_array, ModuleIdx(32767)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "functions of more modules than 32767 are called"
+        );
+    }
 }

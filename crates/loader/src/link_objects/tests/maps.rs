@@ -28,6 +28,17 @@ fn number(b: &mut Builder<'_>, value: u32) -> TypeId {
     b.add_ptr(array)
 }
 
+/// The type of `values` with one definition inside: its type, and one more attribute.
+fn inner(b: &mut Builder<'_>, attribute: &[u8], value: u32) -> TypeId {
+    let members = [
+        Member::new(b"type", number(b, 1), 0),
+        Member::new(attribute, number(b, value), 0),
+    ];
+    let inner = b.add_struct(b"inner", 8, &members);
+    let pointer = b.add_ptr(inner);
+    b.add_array(pointer, pointer, 0)
+}
+
 fn parse_map(blob: &[u8], then: impl FnOnce(Result<MapDef<'_>, MapDefect>) -> String) -> String {
     let btf = Btf::parse(blob).unwrap();
     let last = btf.ids().next_back().unwrap();
@@ -50,6 +61,26 @@ fn map_definitions_that_are_none_are_refused() {
         why(&|b, m| m.push((b"entries", number(b, 1)))),
         "member 'entries' is not known"
     );
+    let mut no_struct = Builder::new(Endian::Little);
+    let int = no_struct.add_int(b"int", 4, 1);
+    no_struct.add_var(b"map", 1, int);
+    assert_eq!(
+        parse_map(&no_struct.finish().unwrap(), |def| def
+            .unwrap_err()
+            .to_string()),
+        "INT instead of STRUCT"
+    );
+    for (inside, expect) in [
+        (&b"pinning"[..], "member 'pinning' of an inner map"),
+        (&b"values"[..], "member 'values' of an inner map"),
+        (&b"max_entries"[..], "sound"),
+    ] {
+        let found = why(&|b, m| {
+            m.push((b"type", number(b, 12)));
+            m.push((b"values", inner(b, inside, 1)));
+        });
+        assert_eq!(found, expect);
+    }
     assert_eq!(
         why(&|b, m| m.push((b"type", b.add_int(b"int", 4, 1)))),
         "member 'type' has type INT instead of PTR"
@@ -109,6 +140,52 @@ fn map_definitions_that_are_none_are_refused() {
     );
 }
 
+/// Whether two definitions say the same.
+fn compared(one: &[u8], other: &[u8]) -> String {
+    parse_map(one, |found| {
+        parse_map(other, |want| {
+            let same = found.unwrap().agree(&want.unwrap());
+            same.map_or_else(|why| why.to_string(), |()| "same".into())
+        })
+    })
+}
+
+#[test]
+fn what_is_in_map_definitions_must_be_the_same() {
+    let sized = |b: &mut Builder<'_>, m: &mut Vec<(&'static [u8], TypeId)>| {
+        m.push((b"type", number(b, 1)));
+        m.push((b"key_size", number(b, 4)));
+    };
+    let typed = |b: &mut Builder<'_>, m: &mut Vec<(&'static [u8], TypeId)>| {
+        m.push((b"type", number(b, 1)));
+        let int = b.add_int(b"int", 4, 1);
+        m.push((b"key", b.add_ptr(int)));
+    };
+    assert_eq!(compared(&map_def(&typed), &map_def(&typed)), "same");
+    assert_eq!(
+        compared(&map_def(&sized), &map_def(&typed)),
+        "only one of them has key"
+    );
+    let of_maps = |entries: Option<u32>| {
+        map_def(&|b, m| {
+            m.push((b"type", number(b, 12)));
+            m.push((b"value_size", number(b, 4)));
+            if let Some(entries) = entries {
+                m.push((b"values", inner(b, b"max_entries", entries)));
+            }
+        })
+    };
+    assert_eq!(compared(&of_maps(Some(1)), &of_maps(Some(1))), "same");
+    assert_eq!(
+        compared(&of_maps(Some(1)), &of_maps(None)),
+        "only one of them has an inner map"
+    );
+    assert_eq!(
+        compared(&of_maps(Some(1)), &of_maps(Some(2))),
+        "inner map: max_entries is 1 instead of 2"
+    );
+}
+
 #[test]
 fn map_definitions_must_say_the_same() {
     let differ = |one: &[(&'static [u8], u32)], other: &[(&'static [u8], u32)]| {
@@ -120,13 +197,7 @@ fn map_definitions_must_say_the_same() {
                 }
             })
         };
-        let (one, other) = (make(one), make(other));
-        parse_map(&one, |found| {
-            parse_map(&other, |want| {
-                let same = found.unwrap().agree(&want.unwrap());
-                same.map_or_else(|why| why.to_string(), |()| "same".into())
-            })
-        })
+        compared(&make(one), &make(other))
     };
     let cases: [(&'static [u8], &str); 6] = [
         (b"key_size", "key_size is 1 instead of 2"),

@@ -111,6 +111,14 @@ fn sections_that_are_not_sound_are_refused() {
         },
         "cannot read section .BTF: btf header needs 24 bytes at offset 0, 4 are there",
     );
+    check(
+        &|elf| {
+            let types = Builder::new(Endian::Big).finish().unwrap();
+            elf.section(".BTF", 0, 4, &types);
+            elf.section(".BTF.ext", 0, 4, b"none");
+        },
+        "cannot read section .BTF.ext: .BTF.ext header needs 8 bytes at offset 0, 4 are there",
+    );
 }
 
 #[test]
@@ -262,6 +270,24 @@ fn types_that_are_not_sound_are_refused() {
     let mut elf = with(types);
     elf.symbol("s", OBJECT, GLOBAL, FIRST + 1, 0, 4);
     let why = "1.o: symbol 3 ('s') has types 2 and 3 in section .BTF";
+    assert_eq!(refused(&[&elf]), why);
+}
+
+#[test]
+fn variables_out_of_reach_of_types_are_refused() {
+    let mut elf = by_section(Endian::Little);
+    let mut types = Builder::new(Endian::Little);
+    let int = types.add_int(b"int", 4, 1);
+    let var = types.add_var(b"far", 1, int);
+    let line = SecVar {
+        type_id: var,
+        offset: 0,
+        size: 4,
+    };
+    types.add_datasec(b".data", 0, &[line]);
+    elf.section(".BTF", 0, 4, &types.finish().unwrap());
+    elf.symbol("far", OBJECT, GLOBAL, FIRST + 1, 1 << 32, 4);
+    let why = "1.o: symbol 3 ('far') is 4 gib or more from the start of its section";
     assert_eq!(refused(&[&elf]), why);
 }
 

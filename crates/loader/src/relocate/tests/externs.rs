@@ -47,6 +47,18 @@ fn addresses_come_from_the_list_of_symbols() {
         &target,
         &format!("{AT}'twice': the kernel has symbols of this name at 0x10 and 0x20"),
     );
+    // who may not see addresses sees no symbol either
+    let symbols = target.symbols.as_mut().unwrap();
+    symbols.insert("secret".into(), Symbol::Hidden);
+    fails(
+        &loading(vec![addr("secret", false)]),
+        &target,
+        &format!(
+            "{AT}'secret': addresses of the kernel's symbols are not shown (kernel.kptr_restrict)"
+        ),
+    );
+    let plan = planned(&loading(vec![addr("secret", true)]), &target);
+    assert_eq!(plan.programs[0].insns[0].imm, 0);
     target.symbols = None;
     fails(
         &loading(vec![addr("here", true)]),
@@ -173,6 +185,17 @@ fn kernel_functions_are_called_by_type() {
         "program 'a': instruction 0 (main+0x0): \
          it refers to a variable of the kernel, which only a load of 64 bits can",
     );
+    // no such type in the object: weak or not, nobody can tell whether it fits
+    for weak in [false, true] {
+        fails(
+            &calling(vec![kfunc("kfunc", weak, 99)]),
+            &kernel(),
+            &format!(
+                "{AT}'kfunc': its type cannot be compared with the kernel's: \
+                 defect in the object's btf: no type with id 99: ids end at 5"
+            ),
+        );
+    }
     let mut object = calling(vec![kfunc("kfunc", false, 2)]);
     object.btf = None;
     fails(

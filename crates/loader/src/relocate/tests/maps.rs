@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::model::{Slot, SlotValue};
+use crate::target::{ModuleBtf, Symbol, TargetError};
+use bpfsys::probe::Support;
 
 #[test]
 fn sizes_that_the_loader_chooses() {
@@ -284,4 +286,63 @@ fn zeros_in_values_are_left_out() {
     );
     let line = shown(&[9; 65]);
     assert!(line.ends_with(" 09 …") && line.matches("09").count() == 64);
+}
+
+/// A kernel that does not tell how many CPUs it has.
+#[derive(Debug)]
+struct NoCpus(Described);
+
+impl Target for NoCpus {
+    fn vmlinux(&self) -> Result<&Btf<'static>, TargetError> {
+        self.0.vmlinux()
+    }
+
+    fn modules(&self) -> Result<&[ModuleBtf], TargetError> {
+        self.0.modules()
+    }
+
+    fn kallsyms(&self, names: &[&str]) -> Result<Vec<Symbol>, TargetError> {
+        self.0.kallsyms(names)
+    }
+
+    fn kconfig(&self, names: &[&str]) -> Result<Vec<Option<String>>, TargetError> {
+        self.0.kconfig(names)
+    }
+
+    fn has(&self, feature: Feature) -> Support {
+        self.0.has(feature)
+    }
+
+    fn version(&self) -> u32 {
+        self.0.version()
+    }
+
+    fn possible_cpus(&self) -> Result<u32, TargetError> {
+        Err(TargetError::NotDescribed("its cpus".into()))
+    }
+
+    fn page_size(&self) -> u32 {
+        self.0.page_size()
+    }
+}
+
+#[test]
+fn cpus_are_counted_only_for_maps_that_are_made_and_do_not_say_their_size() {
+    let target = NoCpus(Described::default());
+    let mut object = empty();
+    object.add_map(Map {
+        spec: MapSpec::new(MapType::PERF_EVENT_ARRAY, 4, 4, 0),
+        ..hash("events")
+    });
+    fails(
+        &object,
+        &target,
+        "map 'events': the number of cpus for its size: \
+         the target's description does not say: its cpus",
+    );
+    object.maps[0].autocreate = false;
+    planned(&object, &target);
+    object.maps[0].autocreate = true;
+    object.maps[0].spec.max_entries = 2;
+    planned(&object, &target);
 }

@@ -308,3 +308,44 @@ fn a_program_implements_one_member() {
         "program 'first': struct_ops maps use it as struct ops.init and as struct ops.stop",
     );
 }
+
+#[test]
+fn members_of_all_maps_together_are_bounded() {
+    let target = kernel(4, &[(b"flags", 1, 0)]);
+    // as many members as a type can have; the kernel has none of them, and none is set
+    let many = vec![(&b"x"[..], 1, 0); 65535];
+    let mut object = object(4, &many, &[0; 4], &[]);
+    let map = object.maps[0].clone();
+    object.maps = vec![map; 4];
+    planned(&object, &target);
+    object.maps.push(object.maps[0].clone());
+    fails(
+        &object,
+        &target,
+        "map 'my_ops': struct_ops maps have more than 262144 members together",
+    );
+}
+
+#[test]
+fn types_that_cannot_be_read_are_errors() {
+    let target = kernel(24, LOCAL);
+    let change = |object: &mut Object, make: &dyn Fn(&mut StructOps)| {
+        if let MapOrigin::StructOps(ops) = &mut object.maps[0].origin {
+            make(ops);
+        }
+    };
+    let mut object = object(24, LOCAL, &data(), &[(0, 0)]);
+    change(&mut object, &|ops| ops.type_id = TypeId(77));
+    fails(
+        &object,
+        &target,
+        "map 'my_ops': its type cannot be read: no type with id 77: ids end at 7",
+    );
+    // a member of a type that the kernel's types do not have
+    change(&mut object, &|ops| ops.type_id = TypeId(6));
+    fails(
+        &object,
+        &kernel(24, &[(b"init", 99, 0)]),
+        "map 'my_ops': the kernel's type cannot be read: no type with id 99: ids end at 8",
+    );
+}

@@ -273,3 +273,33 @@ fn contexts_are_said_by_type_where_tags_are_not_known() {
     assert_eq!(ids(&plan), [16, 7, 10, 13]);
     assert!(plan.downgrades.is_empty());
 }
+
+#[test]
+fn types_with_a_header_of_the_future_are_passed_on_but_not_changed() {
+    let mut blob = with(|b| {
+        b.add_float(b"double", 8);
+    })
+    .btf
+    .unwrap()
+    .data()
+    .to_vec();
+    // a field behind those that are known, which is not 0
+    let field = 24 + 8;
+    blob.splice(24..24, [0; 12]);
+    blob[field] = 1;
+    blob[4..8].copy_from_slice(&match HOST {
+        Endian::Little => 36_u32.to_le_bytes(),
+        Endian::Big => 36_u32.to_be_bytes(),
+    });
+    let mut object = empty();
+    object.btf = Some(Arc::new(Btf::parse(blob.clone()).unwrap()));
+    let mut target = Described::default();
+    assert_eq!(planned(&object, &target).btf.unwrap().data, blob);
+    target.missing.insert(Feature::BtfFloat);
+    fails(
+        &object,
+        &target,
+        "types of the object cannot be changed for this kernel: \
+         btf header has fields this version does not know",
+    );
+}
