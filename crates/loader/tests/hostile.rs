@@ -150,15 +150,15 @@ fn the_undamaged_object_has_everything() {
         let text = object.to_string();
         assert!(!text.contains("broken"), "{text}");
         for part in [
-            "exceptions to `f`",
+            "exceptions to 'f'",
             "arena, key 0",
             "legacy, array",
             "options, array",
-            "member 0: `init`",
+            "member 0: 'init'",
             "jump table 0",
             "kfunc",
-            "address of `f`",
-            "variable `shared`: `arena` at 0",
+            "address of 'f'",
+            "variable 'shared': 'arena' at 0",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }

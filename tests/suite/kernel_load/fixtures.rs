@@ -136,7 +136,7 @@ const ROWS: &[Row] = &[
     row("license_other", Loads(OLD)),
     row("link_a", Not("'in_b'")),
     runs("link_a.linked", V6_1, &[("also_from_b", 100)]),
-    row("link_b", Not("`table`")),
+    row("link_b", Not("'table'")),
     runs("map_extra", V6_1, &[]),
     runs("map_kinds", V6_1, &[("counts", 1)]),
     runs("map_kinds_new", (7, 2), &[]),

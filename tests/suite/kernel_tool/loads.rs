@@ -171,7 +171,7 @@ fn only(private: &Private) -> Result<()> {
         object("subprogs"),
         dir.display()
     );
-    refused(&line, "no program `alon`, did you mean `alone`?")
+    refused(&line, "no program 'alon', did you mean 'alone'?")
 }
 
 fn set(private: &Private) -> Result<()> {
@@ -191,7 +191,7 @@ fn set(private: &Private) -> Result<()> {
     };
     refused(&line("u8_value=256"), "does not fit")?;
     refused(&line("point.z=1"), "point")?;
-    refused(&line("nothing=1"), "no variable `nothing`")?;
+    refused(&line("nothing=1"), "no variable 'nothing'")?;
     refused(&line("text=much_too_long_for_it"), "do not fit in 16 bytes")
 }
 

@@ -34,7 +34,7 @@ pub enum ElfError {
     },
     /// A linked program or library.
     #[error(
-        "elf type {found} at offset 16 is not relocatable (1): link bpf objects with `-r` only"
+        "elf type {found} at offset 16 is not relocatable (1): link bpf objects with '-r' only"
     )]
     Type {
         /// The type.
@@ -68,7 +68,7 @@ pub enum ElfError {
     },
     /// A section goes past the end of the file.
     #[error(
-        "section {index} `{name}` of {size} bytes at offset {offset} ends past the file of {have} bytes"
+        "section {index} '{name}' of {size} bytes at offset {offset} ends past the file of {have} bytes"
     )]
     SectionBounds {
         /// Its number.
@@ -83,7 +83,7 @@ pub enum ElfError {
         have: u64,
     },
     /// A compressed section, which the compiler writes for debug information only.
-    #[error("section {index} `{name}` is compressed")]
+    #[error("section {index} '{name}' is compressed")]
     Compressed {
         /// Its number.
         index: u32,
@@ -119,7 +119,7 @@ pub enum ElfError {
     },
     /// Relocations of another size.
     #[error(
-        "relocations in section {index} `{name}`: entries of {found} bytes instead of {expected}"
+        "relocations in section {index} '{name}': entries of {found} bytes instead of {expected}"
     )]
     RelocationSize {
         /// The section.

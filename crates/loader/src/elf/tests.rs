@@ -203,7 +203,7 @@ fn sections_matter_when_they_are_read() {
     assert!(
         error
             .to_string()
-            .contains("section 5 `.debug_info` of 18446744073709551615 bytes")
+            .contains("section 5 '.debug_info' of 18446744073709551615 bytes")
     );
     assert!(matches!(
         elf.section(6).unwrap().data(),

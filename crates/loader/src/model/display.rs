@@ -21,7 +21,7 @@ impl Display for Object {
             Endian::Big => "big-endian",
         };
         let license = self.license.escape_ascii();
-        write!(f, "object `{}`, {order}, license \"{license}\"", self.name)?;
+        write!(f, "object '{}', {order}, license \"{license}\"", self.name)?;
         if let Some(version) = self.kern_version {
             write!(f, ", version {version:#x}")?;
         }
@@ -41,7 +41,7 @@ impl Display for Object {
             let (name, offset, size) = (&variable.name, variable.offset, variable.size);
             write!(
                 f,
-                "variable `{name}`: {map} at {offset}, {size} bytes, {linkage}"
+                "variable '{name}': {map} at {offset}, {size} bytes, {linkage}"
             )?;
             if let Some(id) = variable.type_id {
                 write!(f, ", {}", self.type_text(id))?;
@@ -50,7 +50,7 @@ impl Display for Object {
         }
         for (at, ext) in self.externs.iter().enumerate() {
             let weak = if ext.weak { " weak" } else { "" };
-            write!(f, "extern {at}{weak} `{}`: ", ext.name)?;
+            write!(f, "extern {at}{weak} '{}': ", ext.name)?;
             match &ext.kind {
                 ExternKind::Kconfig { ty, size, offset } => {
                     let ty = kconfig(*ty);
@@ -65,7 +65,7 @@ impl Display for Object {
         for (at, table) in self.jump_tables.iter().enumerate() {
             writeln!(
                 f,
-                "jump table {at} `{}` of section `{}`:",
+                "jump table {at} '{}' of section '{}':",
                 table.name, table.section
             )?;
             for line in table.entries.chunks(PER_LINE) {
@@ -88,7 +88,7 @@ impl Object {
         let Program { name, section, .. } = program;
         write!(
             f,
-            "program {at} `{name}`: section `{section}`, type {}",
+            "program {at} '{name}': section '{section}', type {}",
             program.prog_type
         )?;
         if program.expected_attach_type != AttachType(0) || program.attach_type_optional {
@@ -102,16 +102,16 @@ impl Object {
         match &program.attach_to {
             AttachTo::None => {}
             AttachTo::Missing => write!(f, ", of something to be named")?,
-            AttachTo::Kernel { module: None, name } => write!(f, ", of `{name}`")?,
+            AttachTo::Kernel { module: None, name } => write!(f, ", of '{name}'")?,
             AttachTo::Kernel {
                 module: Some(module),
                 name,
-            } => write!(f, ", of `{name}` in module `{module}`")?,
-            AttachTo::Module(module) => write!(f, ", of module `{module}`")?,
+            } => write!(f, ", of '{name}' in module '{module}'")?,
+            AttachTo::Module(module) => write!(f, ", of module '{module}'")?,
             AttachTo::Prog { func: None, .. } => write!(f, ", of a program")?,
             AttachTo::Prog {
                 func: Some(func), ..
-            } => write!(f, ", of `{func}` in a program")?,
+            } => write!(f, ", of '{func}' in a program")?,
         }
         if program.flags != ProgLoadFlags::empty() {
             write!(f, ", flags {:#x}", program.flags.bits())?;
@@ -132,9 +132,9 @@ impl Object {
     }
 
     fn map_text(&self, f: &mut Formatter<'_>, at: usize, map: &Map) -> Result {
-        write!(f, "map {at} `{}`", map.name)?;
+        write!(f, "map {at} '{}'", map.name)?;
         if map.symbol != map.name {
-            write!(f, " (`{}`)", map.symbol)?;
+            write!(f, " ('{}')", map.symbol)?;
         }
         write!(f, ": ")?;
         match &map.origin {
@@ -145,7 +145,7 @@ impl Object {
             MapOrigin::Kconfig => write!(f, "options, ")?,
             MapOrigin::StructOps(ops) => {
                 let link = if ops.link { " by link" } else { "" };
-                write!(f, "`{}`{link}, ", ops.type_name)?;
+                write!(f, "'{}'{link}, ", ops.type_name)?;
             }
         }
         self.spec(f, &map.spec)?;
@@ -153,7 +153,7 @@ impl Object {
             write!(f, ", pinned by name")?;
         }
         if let Some(path) = &map.pin_path {
-            write!(f, ", pinned at `{}`", path.display())?;
+            write!(f, ", pinned at '{}'", path.display())?;
         }
         if map.reuse.is_some() {
             write!(f, ", reused")?;
@@ -221,7 +221,7 @@ impl Object {
         let insns = function.insns.len();
         write!(
             f,
-            "function {at} `{name}`: section `{section}` at {section_off}, "
+            "function {at} '{name}': section '{section}' at {section_off}, "
         )?;
         write!(f, "{linkage}, {insns} instructions")?;
         if !function.line_info.is_empty() {
@@ -280,27 +280,27 @@ impl Object {
 
     fn map_name(&self, map: MapIdx) -> String {
         let map = self.maps.get(map.index());
-        map.map_or_else(|| "?".to_owned(), |map| format!("`{}`", map.symbol))
+        map.map_or_else(|| "?".to_owned(), |map| format!("'{}'", map.symbol))
     }
 
     fn program_name(&self, program: ProgIdx) -> String {
         let program = self.programs.get(program.index());
-        program.map_or_else(|| "?".to_owned(), |program| format!("`{}`", program.name))
+        program.map_or_else(|| "?".to_owned(), |program| format!("'{}'", program.name))
     }
 
     fn function_name(&self, function: FuncIdx) -> String {
         let function = self.functions.get(function.index());
-        function.map_or_else(|| "?".to_owned(), |function| format!("`{}`", function.name))
+        function.map_or_else(|| "?".to_owned(), |function| format!("'{}'", function.name))
     }
 
     fn extern_name(&self, ext: ExternIdx) -> String {
         let ext = self.externs.get(ext.index());
-        ext.map_or_else(|| "?".to_owned(), |ext| format!("`{}`", ext.name))
+        ext.map_or_else(|| "?".to_owned(), |ext| format!("'{}'", ext.name))
     }
 
     fn table_name(&self, table: TableIdx) -> String {
         let table = self.jump_tables.get(table.index());
-        table.map_or_else(|| "?".to_owned(), |table| format!("`{}`", table.name))
+        table.map_or_else(|| "?".to_owned(), |table| format!("'{}'", table.name))
     }
 }
 

@@ -15,13 +15,13 @@ pub enum ModelError {
     #[error(transparent)]
     Elf(#[from] ElfError),
     /// There is no BTF, and something is described by nothing else.
-    #[error("no section `.BTF`, which section `{section}` needs: compile with `-g`")]
+    #[error("no section '.BTF', which section '{section}' needs: compile with '-g'")]
     NoBtf {
         /// The section that is described by types.
         section: String,
     },
     /// The BTF cannot be read, and something is described by nothing else.
-    #[error("section `.BTF`, which section `{section}` needs, cannot be read")]
+    #[error("section '.BTF', which section '{section}' needs, cannot be read")]
     Btf {
         /// The section that is described by types.
         section: String,
@@ -29,13 +29,13 @@ pub enum ModelError {
         source: BtfError,
     },
     /// The BTF does not say what is in a section.
-    #[error("no type of kind DATASEC is named `{section}`")]
+    #[error("no type of kind DATASEC is named '{section}'")]
     NoDatasec {
         /// The section.
         section: String,
     },
     /// A map's definition.
-    #[error("map `{map}`")]
+    #[error("map '{map}'")]
     Map {
         /// The variable.
         map: String,
@@ -43,7 +43,7 @@ pub enum ModelError {
         source: MapError,
     },
     /// A map's definition by numbers.
-    #[error("map `{map}` in section `{section}` at offset {offset}: {why}")]
+    #[error("map '{map}' in section '{section}' at offset {offset}: {why}")]
     LegacyMap {
         /// The symbol.
         map: String,
@@ -55,7 +55,7 @@ pub enum ModelError {
         why: String,
     },
     /// A relocation of a map's definition, or of a struct_ops map.
-    #[error("section `{section}`: relocation at offset {offset} against `{symbol}`: {why}")]
+    #[error("section '{section}': relocation at offset {offset} against '{symbol}': {why}")]
     MapReloc {
         /// The section.
         section: String,
@@ -67,7 +67,7 @@ pub enum ModelError {
         why: String,
     },
     /// A variable in a section for struct_ops maps.
-    #[error("section `{section}`: variable `{variable}`: {why}")]
+    #[error("section '{section}': variable '{variable}': {why}")]
     StructOps {
         /// The section.
         section: String,
@@ -77,7 +77,7 @@ pub enum ModelError {
         why: String,
     },
     /// A data section that no map can hold.
-    #[error("section `{section}` of {size} bytes does not fit in a map")]
+    #[error("section '{section}' of {size} bytes does not fit in a map")]
     SectionTooLarge {
         /// The section.
         section: String,
@@ -98,13 +98,13 @@ pub enum ModelError {
 #[non_exhaustive]
 pub enum MapError {
     /// It has no name.
-    #[error("definition {index} of section `.maps` has no name")]
+    #[error("definition {index} of section '.maps' has no name")]
     NoName {
         /// Which variable of the section.
         index: u32,
     },
     /// It is not inside of its section.
-    #[error("{size} bytes at offset {offset} are not in section `.maps` of {have} bytes")]
+    #[error("{size} bytes at offset {offset} are not in section '.maps' of {have} bytes")]
     Bounds {
         /// Where it starts.
         offset: u32,
@@ -134,7 +134,7 @@ pub enum MapError {
         have: u32,
     },
     /// A member is of the wrong kind.
-    #[error("member `{member}` must be {expected}, it is {found}")]
+    #[error("member '{member}' must be {expected}, it is {found}")]
     Kind {
         /// The member.
         member: String,
@@ -144,7 +144,7 @@ pub enum MapError {
         found: String,
     },
     /// A member of which no type knows the size.
-    #[error("member `{member}`")]
+    #[error("member '{member}'")]
     Unsized {
         /// The member.
         member: String,
@@ -152,7 +152,7 @@ pub enum MapError {
         source: BtfError,
     },
     /// Two members disagree.
-    #[error("member `{member}` says {found} bytes, an earlier one says {earlier}")]
+    #[error("member '{member}' says {found} bytes, an earlier one says {earlier}")]
     Conflict {
         /// The later one.
         member: String,
@@ -162,7 +162,7 @@ pub enum MapError {
         earlier: u32,
     },
     /// A type that no map can hold.
-    #[error("member `{member}` of {size} bytes is larger than maps can be")]
+    #[error("member '{member}' of {size} bytes is larger than maps can be")]
     TooLarge {
         /// The member.
         member: String,
@@ -170,7 +170,7 @@ pub enum MapError {
         size: u64,
     },
     /// A value that means nothing.
-    #[error("member `{member}`: {found} means nothing")]
+    #[error("member '{member}': {found} means nothing")]
     Value {
         /// The member.
         member: String,
@@ -178,7 +178,7 @@ pub enum MapError {
         found: u32,
     },
     /// A member that must not be there.
-    #[error("member `{member}`: {why}")]
+    #[error("member '{member}': {why}")]
     Misplaced {
         /// The member.
         member: String,
@@ -186,13 +186,13 @@ pub enum MapError {
         why: &'static str,
     },
     /// A member with a name that means nothing.
-    #[error("member `{member}` is not known (relaxed parsing would ignore it)")]
+    #[error("member '{member}' is not known (relaxed parsing would ignore it)")]
     Unknown {
         /// The member.
         member: String,
     },
     /// No type.
-    #[error("it has no member `type`")]
+    #[error("it has no member 'type'")]
     NoType,
     /// More work than a file of its size can need.
     #[error("all definitions together are many times the file")]
@@ -210,7 +210,7 @@ pub enum MapError {
 #[non_exhaustive]
 pub enum EditError {
     /// No program of the name.
-    #[error("no program `{name}`{}", hint(near))]
+    #[error("no program '{name}'{}", hint(near))]
     NoProgram {
         /// The name.
         name: String,
@@ -218,7 +218,7 @@ pub enum EditError {
         near: Vec<String>,
     },
     /// No map of the name.
-    #[error("no map `{name}`{}", hint(near))]
+    #[error("no map '{name}'{}", hint(near))]
     NoMap {
         /// The name.
         name: String,
@@ -226,7 +226,7 @@ pub enum EditError {
         near: Vec<String>,
     },
     /// No variable of the name.
-    #[error("no variable `{name}`{}", hint(near))]
+    #[error("no variable '{name}'{}", hint(near))]
     NoVariable {
         /// The name.
         name: String,
@@ -234,7 +234,7 @@ pub enum EditError {
         near: Vec<String>,
     },
     /// A path into a variable that leads nowhere.
-    #[error("variable `{path}`: {why}{}", hint(near))]
+    #[error("variable '{path}': {why}{}", hint(near))]
     Path {
         /// The path so far.
         path: String,
@@ -244,7 +244,7 @@ pub enum EditError {
         near: Vec<String>,
     },
     /// A value that is not one of the type.
-    #[error("variable `{path}`: `{value}` is no {expected}{}", hint(near))]
+    #[error("variable '{path}': '{value}' is no {expected}{}", hint(near))]
     Value {
         /// The variable, or the part of it.
         path: String,
@@ -256,7 +256,7 @@ pub enum EditError {
         near: Vec<String>,
     },
     /// A value that the type has no room for.
-    #[error("variable `{path}`: {value} does not fit in {ty}: {low} to {high}")]
+    #[error("variable '{path}': {value} does not fit in {ty}: {low} to {high}")]
     Range {
         /// The variable, or the part of it.
         path: String,
@@ -270,7 +270,7 @@ pub enum EditError {
         high: String,
     },
     /// A text that the array has no room for.
-    #[error("variable `{path}`: {len} bytes and a zero do not fit in {room} bytes")]
+    #[error("variable '{path}': {len} bytes and a zero do not fit in {room} bytes")]
     TooLong {
         /// The variable, or the part of it.
         path: String,
@@ -280,7 +280,7 @@ pub enum EditError {
         room: u64,
     },
     /// A size that a map cannot have.
-    #[error("map `{map}` cannot have values of {size} bytes: {why}")]
+    #[error("map '{map}' cannot have values of {size} bytes: {why}")]
     Resize {
         /// The map.
         map: String,
@@ -290,7 +290,7 @@ pub enum EditError {
         why: String,
     },
     /// A program that attaches to nothing of the kind.
-    #[error("program `{program}` of section `{section}` attaches to no {what}")]
+    #[error("program '{program}' of section '{section}' attaches to no {what}")]
     Target {
         /// The program.
         program: String,
@@ -308,7 +308,7 @@ pub enum EditError {
 fn hint(near: &[String]) -> String {
     match near {
         [] => String::new(),
-        names => format!(", did you mean `{}`?", names.join("`, `")),
+        names => format!(", did you mean '{}'?", names.join("', '")),
     }
 }
 
@@ -376,7 +376,7 @@ mod tests {
         let near = nearest("limt", names.into_iter());
         assert_eq!(near, ["lim", "limit", "limits"]);
         assert!(nearest("xyz", names.into_iter()).is_empty());
-        assert_eq!(hint(&near), ", did you mean `lim`, `limit`, `limits`?");
+        assert_eq!(hint(&near), ", did you mean 'lim', 'limit', 'limits'?");
         assert_eq!(hint(&[]), "");
     }
 }

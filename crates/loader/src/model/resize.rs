@@ -79,7 +79,7 @@ impl Object {
             None => {}
             Some(Ok((btf, last))) => self.grow(at, &last, Arc::new(btf)),
             Some(Err(why)) => {
-                let note = format!("map `{map}` loses its types: {why}");
+                let note = format!("map '{map}' loses its types: {why}");
                 self.notes.push(note);
                 if let Some(target) = self.maps.get_mut(at.index()) {
                     target.spec.value_type = TypeId::VOID;
@@ -161,18 +161,18 @@ fn last(btf: &Btf<'_>, section: TypeId, size: u32) -> Result<Last, String> {
     let name = var.name();
     let array: Array<'_> = match btf.resolve(var.type_id()).map_err(text)? {
         (_, Type::Array(array)) => array,
-        _ => return Err(format!("the last variable, `{name}`, is no array")),
+        _ => return Err(format!("the last variable, '{name}', is no array")),
     };
     let element = btf.size_of(array.elem_type()).map_err(text)?;
     let room = size
         .checked_sub(place.offset)
-        .ok_or_else(|| format!("the last variable, `{name}`, starts behind"))?;
+        .ok_or_else(|| format!("the last variable, '{name}', starts behind"))?;
     let len = u64::from(room)
         .checked_rem(element)
         .filter(|rest| *rest == 0)
         .and_then(|_| u32::try_from(u64::from(room) / element).ok())
         .ok_or_else(|| {
-            format!("{room} bytes are no number of elements of `{name}`, of {element} bytes each")
+            format!("{room} bytes are no number of elements of '{name}', of {element} bytes each")
         })?;
     Ok(Last {
         index,

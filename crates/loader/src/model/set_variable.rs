@@ -216,12 +216,12 @@ impl Walk<'_> {
             } else if let Some(behind) = rest.strip_prefix('[') {
                 let len = behind
                     .find(']')
-                    .ok_or_else(|| self.wrong(end, "`[` has no `]`"))?;
+                    .ok_or_else(|| self.wrong(end, "'[' has no ']'"))?;
                 let index = behind.get(..len).unwrap_or_default();
                 place = self.element(place, index, end)?;
                 len + 2
             } else {
-                return Err(self.wrong(end, "`.` or `[` must follow"));
+                return Err(self.wrong(end, "'.' or '[' must follow"));
             };
             rest = rest.get(step..).unwrap_or_default();
             end += step;
@@ -251,7 +251,7 @@ impl Walk<'_> {
             let names: Vec<_> = members.iter().map(|member| member.name.to_text()).collect();
             return Err(EditError::Path {
                 path: self.so_far(end),
-                why: format!("it has no member `{name}`"),
+                why: format!("it has no member '{name}'"),
                 near: nearest(name, names.iter().map(AsRef::as_ref)),
             });
         };
@@ -271,7 +271,7 @@ impl Walk<'_> {
         let number = Number::parse(index)
             .filter(|number| !number.negative)
             .and_then(|number| u64::try_from(number.size).ok());
-        let number = number.ok_or_else(|| self.wrong(end, format!("`{index}` is no index")))?;
+        let number = number.ok_or_else(|| self.wrong(end, format!("'{index}' is no index")))?;
         let size = self.btf.size_of(array.elem_type())?;
         let bits = size.saturating_mul(8);
         let bit = number
@@ -348,7 +348,7 @@ impl Walk<'_> {
                     }
                     _ => Err(self.wrong(
                         self.path.len(),
-                        format!("it is an array: set its elements, `{}[0]`", self.path),
+                        format!("it is an array: set its elements, '{}[0]'", self.path),
                     )),
                 }
             }
@@ -360,7 +360,7 @@ impl Walk<'_> {
                     .take(MAX_MEMBERS)
                     .map(|member| member.name.to_text())
                     .collect();
-                let why = format!("set its members: `{}`", names.join("`, `"));
+                let why = format!("set its members: '{}'", names.join("', '"));
                 Err(self.wrong(self.path.len(), why))
             }
             other => {

@@ -47,10 +47,10 @@ fn names_must_be_there() {
     let error = object.select_only(&["shape", "filtre"]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no program `filtre`, did you mean `filter`?"
+        "no program 'filtre', did you mean 'filter'?"
     );
     assert!(object.programs()[0].autoload, "nothing was changed");
-    assert_eq!(object.no_map("m").to_string(), "no map `m`");
+    assert_eq!(object.no_map("m").to_string(), "no map 'm'");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn targets() {
     let shape = object.program_mut("shape").unwrap();
     assert_eq!(
         shape.set_target("f").unwrap_err().to_string(),
-        "program `shape` of section `tc` attaches to no function of the kernel"
+        "program 'shape' of section 'tc' attaches to no function of the kernel"
     );
     let replace = object.program_mut("replace").unwrap();
     assert!(

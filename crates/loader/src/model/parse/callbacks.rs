@@ -74,13 +74,13 @@ fn callback_of(
     let text = super::source::shown(name);
     match subprograms.get(name).map(Vec::as_slice) {
         _ if name.is_empty() => Err("its exception callback has no name".to_owned()),
-        None | Some([]) => Err(format!("there is no function `{text}` for exceptions")),
+        None | Some([]) => Err(format!("there is no function '{text}' for exceptions")),
         Some([(function, Linkage::Global | Linkage::Weak)]) => Ok(*function),
         Some([_]) => Err(format!(
-            "function `{text}` for exceptions is not global, or it is hidden"
+            "function '{text}' for exceptions is not global, or it is hidden"
         )),
         Some(_) => Err(format!(
-            "there is more than one function `{text}` for exceptions"
+            "there is more than one function '{text}' for exceptions"
         )),
     }
 }

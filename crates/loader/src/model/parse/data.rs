@@ -107,10 +107,10 @@ fn arena(source: &Source<'_>, maps: &mut Maps, log: &mut Log) -> Result<(), Mode
             maps.hold(section.index, MapIdx(at));
         }
         (None, _) => log.note(|| {
-            "section `.addr_space.1` is left out: there is no arena to hold it".to_owned()
+            "section '.addr_space.1' is left out: there is no arena to hold it".to_owned()
         }),
         (Some(_), Some(_)) => log.note(|| {
-            "section `.addr_space.1` is left out: there is more than one arena".to_owned()
+            "section '.addr_space.1' is left out: there is more than one arena".to_owned()
         }),
     }
     Ok(())

@@ -30,7 +30,7 @@ impl<R: Record> Sorted<R> {
             let Some(section) = sections.get(name) else {
                 log.note(|| {
                     let name = shown(name);
-                    format!("`.BTF.ext` speaks of section `{name}`, which is none of code")
+                    format!("'.BTF.ext' speaks of section '{name}', which is none of code")
                 });
                 continue;
             };
@@ -76,7 +76,7 @@ pub(super) fn collect(
     let ext = match Ext::parse(section.data()?) {
         Ok(ext) => ext,
         Err(error) => {
-            log.note(|| format!("section `.BTF.ext` is left out: {error}"));
+            log.note(|| format!("section '.BTF.ext' is left out: {error}"));
             return Ok(());
         }
     };

@@ -72,7 +72,7 @@ pub(super) fn collect(source: &Source<'_>, log: &mut Log) -> Result<Externs, Mod
             }
         }
         if let ExternKind::Broken(why) = &ext.kind {
-            log.note(|| format!("extern `{}`: {why}", shown(name)));
+            log.note(|| format!("extern '{}': {why}", shown(name)));
         }
         found.push(Found {
             symbol: number,
@@ -192,7 +192,7 @@ impl<'b> Declared<'b> {
     fn judge(&self, id: TypeId) -> Result<(ExternKind, u32), String> {
         let ty = self.btf.type_by_id(id).map_err(|error| error.to_string())?;
         match (ty, self.kconfig.get(&id)) {
-            (_, None) => Err("it is neither in section `.ksyms` nor in `.kconfig`".to_owned()),
+            (_, None) => Err("it is neither in section '.ksyms' nor in '.kconfig'".to_owned()),
             (Type::Func(_), Some(true)) => Err("an option is no function".to_owned()),
             (Type::Func(func), Some(false)) => {
                 let proto = func.proto();

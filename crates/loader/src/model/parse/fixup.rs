@@ -168,14 +168,14 @@ fn sections(
             size = u32::try_from(section.size).unwrap_or(0);
         }
         if size == 0 {
-            log.note(|| format!("types of section `{}`: its size is not known", shown(name)));
+            log.note(|| format!("types of section '{}': its size is not known", shown(name)));
             continue;
         }
         for [id, offset, _] in &mut vars {
             let Ok(Type::Var(var)) = btf.type_by_id(*id) else {
                 log.note(|| {
                     format!(
-                        "types of section `{}`: type {id} is no variable",
+                        "types of section '{}': type {id} is no variable",
                         shown(name)
                     )
                 });
@@ -190,7 +190,7 @@ fn sections(
             let Some(symbol) = symbol else {
                 log.note(|| {
                     let (var, section) = (shown(var_name), shown(name));
-                    format!("variable `{var}` of section `{section}` has no symbol")
+                    format!("variable '{var}' of section '{section}' has no symbol")
                 });
                 continue;
             };
@@ -297,7 +297,7 @@ fn kconfig(patch: &mut Patch<'_>, externs: &mut Externs, log: &mut Log) {
             let place = externs.kconfig_size.checked_next_multiple_of(8);
             let end = place.and_then(|place| place.checked_add(var.size));
             let (Some(place), Some(end)) = (place, end) else {
-                log.note(|| "types of section `.kconfig` are left as they are".to_owned());
+                log.note(|| "types of section '.kconfig' are left as they are".to_owned());
                 return;
             };
             externs.kconfig_size = end;

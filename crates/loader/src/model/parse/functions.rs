@@ -154,7 +154,7 @@ pub(super) fn collect(source: &Source<'_>, log: &mut Log) -> Result<Functions, M
                 log.note(|| {
                     let (name, section) = (source.symbol_name(symbol), section.name);
                     format!(
-                        "function `{}` of section `{}`: {why}",
+                        "function '{}' of section '{}': {why}",
                         shown(name),
                         shown(section)
                     )
@@ -240,7 +240,7 @@ fn program(
         log.note(|| {
             let section = shown(section.name);
             let name = shown(name.as_bytes());
-            format!("function `{name}` of section `{section}` is static: it is no program")
+            format!("function '{name}' of section '{section}' is static: it is no program")
         });
         return Ok(None);
     }

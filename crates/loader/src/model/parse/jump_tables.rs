@@ -64,7 +64,7 @@ impl<'a> Tables<'a> {
             .and_then(|(start, size)| self.data.get(start..)?.get(..size))
             .ok_or_else(|| {
                 let have = self.data.len();
-                format!("{size} bytes at offset {start} are not in section `.jumptables` of {have}")
+                format!("{size} bytes at offset {start} are not in section '.jumptables' of {have}")
             })?;
         let (entries, _) = bytes.as_chunks::<ENTRY>();
         self.left = self
@@ -95,7 +95,7 @@ impl<'a> Tables<'a> {
     /// The tables.
     pub(super) fn finish(self, log: &mut Log) -> Vec<JumpTable> {
         if self.tables.is_empty() && !self.data.is_empty() {
-            log.note(|| "section `.jumptables` is left out: nothing jumps through it".to_owned());
+            log.note(|| "section '.jumptables' is left out: nothing jumps through it".to_owned());
         }
         self.tables
     }

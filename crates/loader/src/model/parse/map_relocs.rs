@@ -44,7 +44,7 @@ pub(super) fn definitions(
         let all = map.slots.len();
         map.slots.dedup_by_key(|slot| slot.index);
         if map.slots.len() < all {
-            log.note(|| format!("map `{}`: slots are filled more than once", map.symbol));
+            log.note(|| format!("map '{}': slots are filled more than once", map.symbol));
         }
     }
     Ok(())
@@ -176,7 +176,7 @@ fn slot(
     let at = slots_start(known.btf, place.type_id)
         .and_then(|slots| reloc.offset.checked_sub(place.start.checked_add(slots)?))
         .filter(|at| at.is_multiple_of(POINTER))
-        .ok_or("it is not for a slot of `values`")?;
+        .ok_or("it is not for a slot of 'values'")?;
     let index = u32::try_from(at / POINTER).map_err(|_error| "there are no so many slots")?;
     let named = maps.defined_at(target.section, target.offset);
     let program = functions.program_at(target.section, target.offset);
@@ -187,7 +187,7 @@ fn slot(
     let value = if map.spec.map_type.is_map_of_maps() {
         if map.spec.map_type == MapType::HASH_OF_MAPS && map.spec.key_size != 4 {
             return Err(format!(
-                "slots are for keys of 4 bytes, those of `{}` have {}",
+                "slots are for keys of 4 bytes, those of '{}' have {}",
                 map.symbol, map.spec.key_size
             ));
         }
@@ -196,7 +196,7 @@ fn slot(
     } else if map.spec.map_type.is_map_of_progs() {
         SlotValue::Prog(program.ok_or("it is no program")?)
     } else {
-        return Err(format!("map `{}` has no slots", map.symbol));
+        return Err(format!("map '{}' has no slots", map.symbol));
     };
     map.slots.push(Slot { index, value });
     Ok(())
@@ -284,13 +284,13 @@ fn member(
     let member = member.ok_or("no member is there")?;
     if !is_func_pointer(btf, member.type_id) {
         return Err(format!(
-            "member `{}` is no pointer to a function",
+            "member '{}' is no pointer to a function",
             member.name
         ));
     }
     let program = functions
         .program_at(target.section, target.offset)
-        .ok_or_else(|| format!("what member `{}` points to is no program", member.name))?;
+        .ok_or_else(|| format!("what member '{}' points to is no program", member.name))?;
     check_type(functions, program)?;
     ops.progs.push((number, program));
     Ok(())
@@ -309,7 +309,7 @@ fn check_type(functions: &Functions, program: ProgIdx) -> Result<(), String> {
     match functions.programs.get(program.index()) {
         Some(program) if program.prog_type == ProgType::STRUCT_OPS => Ok(()),
         Some(program) => Err(format!(
-            "program `{}` of section `{}` is not of section `struct_ops`",
+            "program '{}' of section '{}' is not of section 'struct_ops'",
             program.name, program.section
         )),
         None => Err("there is no such program".to_owned()),

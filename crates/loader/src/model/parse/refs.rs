@@ -63,7 +63,7 @@ fn unapplied(source: &Source<'_>, log: &mut Log) -> Result<(), ModelError> {
         if source.elf.relocs(table)?.len() > 0 {
             log.note(|| {
                 let section = shown(section.name);
-                format!("addresses in section `{section}` are left as they are in the file")
+                format!("addresses in section '{section}' are left as they are in the file")
             });
         }
     }
@@ -113,7 +113,7 @@ impl<'a> Resolver<'_, 'a> {
                 let symbol = self.source.elf.symbol(reloc.symbol);
                 let name = symbol.map_or(&b"?"[..], |symbol| self.source.symbol_name(symbol));
                 let name = shown(name);
-                RefTarget::Broken(format!("relocation against `{name}`: {why}"))
+                RefTarget::Broken(format!("relocation against '{name}': {why}"))
             });
             match refs.last_mut() {
                 Some(last) if last.insn == insn => {
@@ -277,7 +277,7 @@ impl<'a> Resolver<'_, 'a> {
                 .table(symbol, addend, self.section.name)
                 .map(RefTarget::JumpTable),
             _ => Err(format!(
-                "section `{}` is none that a program can refer to",
+                "section '{}' is none that a program can refer to",
                 shown(
                     self.source
                         .elf

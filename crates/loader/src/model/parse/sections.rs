@@ -130,7 +130,7 @@ pub(super) fn roles(elf: &Elf<'_>, log: &mut Log) -> Vec<Role> {
             log.note(|| {
                 let name = super::source::shown(section.name);
                 format!(
-                    "section {} `{name}` is of no kind that is known, it is left out",
+                    "section {} '{name}' is of no kind that is known, it is left out",
                     section.index
                 )
             });

@@ -102,12 +102,12 @@ impl<'a> Source<'a> {
         if let Some(section) = blob {
             new.btf = Btf::parse(section.data()?).map(Some);
             if let Err(error) = &new.btf {
-                log.note(|| format!("section `.BTF` is left out: {error}"));
+                log.note(|| format!("section '.BTF' is left out: {error}"));
             }
         } else if let Some(section) = new.elf.section_by_name(b".BTF") {
             log.note(|| {
                 format!(
-                    "section {} `.BTF` has no bytes of the program",
+                    "section {} '.BTF' has no bytes of the program",
                     section.index
                 )
             });
@@ -209,7 +209,7 @@ impl<'a> Source<'a> {
                 Endian::Big => u32::from_be_bytes([a, b, c, d]),
             }),
             Some(Ok(data)) => {
-                log.note(|| format!("section `version` has {} bytes instead of 4", data.len()));
+                log.note(|| format!("section 'version' has {} bytes instead of 4", data.len()));
                 None
             }
             Some(Err(error)) => {

@@ -53,7 +53,7 @@ fn of_section(
         if name.is_empty() || end > section.size {
             log.note(|| {
                 let section = shown(section.name);
-                format!("variable `{}` is not in section `{section}`", shown(name))
+                format!("variable '{}' is not in section '{section}'", shown(name))
             });
             return Ok(());
         }

@@ -123,8 +123,8 @@ fn maps_that_lose_their_types() {
     }
     let notes = &object.notes[object.notes.len() - 2..];
     let expected = [
-        "map `.rodata` loses its types: the last variable, `single`, is no array",
-        "map `.data` loses its types: 9 bytes are no number of elements of `list`, of 4 bytes each",
+        "map '.rodata' loses its types: the last variable, 'single', is no array",
+        "map '.data' loses its types: 9 bytes are no number of elements of 'list', of 4 bytes each",
     ];
     assert_eq!(notes, expected);
     assert_eq!(
@@ -140,14 +140,14 @@ fn sizes_that_cannot_be() {
         (
             ".data",
             0,
-            "map `.data` cannot have values of 0 bytes: it holds variables",
+            "map '.data' cannot have values of 0 bytes: it holds variables",
         ),
         (
             ".data",
             4,
-            "map `.data` cannot have values of 4 bytes: its last variable would not be in it",
+            "map '.data' cannot have values of 4 bytes: its last variable would not be in it",
         ),
-        (".dota", 4, "no map `.dota`, did you mean `.data`?"),
+        (".dota", 4, "no map '.dota', did you mean '.data'?"),
     ] {
         let error = object.set_value_size(map, size).unwrap_err();
         assert_eq!(error.to_string(), why);

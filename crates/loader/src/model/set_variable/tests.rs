@@ -210,97 +210,97 @@ fn sections_of_zeros_get_bytes() {
 #[test]
 fn what_cannot_be_set() {
     for (path, value, expected) in [
-        ("u9", "1", "no variable `u9`, did you mean `u8`?"),
+        ("u9", "1", "no variable 'u9', did you mean 'u8'?"),
         (
             "configg.deep",
             "1",
-            "no variable `configg`, did you mean `config`?",
+            "no variable 'configg', did you mean 'config'?",
         ),
-        ("nothing_like_it", "1", "no variable `nothing_like_it`"),
-        ("", "1", "no variable ``"),
+        ("nothing_like_it", "1", "no variable 'nothing_like_it'"),
+        ("", "1", "no variable ''"),
         (
             "u8",
             "256",
-            "variable `u8`: 256 does not fit in u8: 0 to 255",
+            "variable 'u8': 256 does not fit in u8: 0 to 255",
         ),
-        ("u8", "-1", "variable `u8`: -1 does not fit in u8: 0 to 255"),
+        ("u8", "-1", "variable 'u8': -1 does not fit in u8: 0 to 255"),
         (
             "s16",
             "32768",
-            "variable `s16`: 32768 does not fit in short: -32768 to 32767",
+            "variable 's16': 32768 does not fit in short: -32768 to 32767",
         ),
         (
             "config.low",
             "8",
-            "variable `config.low`: 8 does not fit in unsigned int: 0 to 7",
+            "variable 'config.low': 8 does not fit in unsigned int: 0 to 7",
         ),
         (
             "colour",
             "0x80000000",
-            "variable `colour`: 0x80000000 does not fit in colour: -2147483648 to 2147483647",
+            "variable 'colour': 0x80000000 does not fit in colour: -2147483648 to 2147483647",
         ),
-        ("u32", "many", "variable `u32`: `many` is no number"),
-        ("u32", "0x", "variable `u32`: `0x` is no number"),
-        ("u32", "--1", "variable `u32`: `--1` is no number"),
-        ("u32", "0x+1", "variable `u32`: `0x+1` is no number"),
+        ("u32", "many", "variable 'u32': 'many' is no number"),
+        ("u32", "0x", "variable 'u32': '0x' is no number"),
+        ("u32", "--1", "variable 'u32': '--1' is no number"),
+        ("u32", "0x+1", "variable 'u32': '0x+1' is no number"),
         (
             "flag",
             "2",
-            "variable `flag`: `2` is no truth value: true or false",
+            "variable 'flag': '2' is no truth value: true or false",
         ),
         (
             "colour",
             "BLU",
-            "variable `colour`: `BLU` is no constant of its type, did you mean `BLUE`?",
+            "variable 'colour': 'BLU' is no constant of its type, did you mean 'BLUE'?",
         ),
-        ("float", "x", "variable `float`: `x` is no number"),
+        ("float", "x", "variable 'float': 'x' is no number"),
         (
             "text",
             "eight888",
-            "variable `text`: 8 bytes and a zero do not fit in 8 bytes",
+            "variable 'text': 8 bytes and a zero do not fit in 8 bytes",
         ),
         (
             "text[8]",
             "1",
-            "variable `text`: it has 8 elements, and none at 8",
+            "variable 'text': it has 8 elements, and none at 8",
         ),
-        ("text[-1]", "1", "variable `text`: `-1` is no index"),
-        ("text[1", "1", "variable `text`: `[` has no `]`"),
+        ("text[-1]", "1", "variable 'text': '-1' is no index"),
+        ("text[1", "1", "variable 'text': '[' has no ']'"),
         (
             "text[1]x",
             "1",
-            "variable `text[1]`: `.` or `[` must follow",
+            "variable 'text[1]': '.' or '[' must follow",
         ),
         (
             "text.x",
             "1",
-            "variable `text`: it is ARRAY, and has no members",
+            "variable 'text': it is ARRAY, and has no members",
         ),
         (
             "u32[0]",
             "1",
-            "variable `u32`: it is INT, and has no elements",
+            "variable 'u32': it is INT, and has no elements",
         ),
         (
             "config",
             "1",
-            "variable `config`: set its members: `low`, `high`, `deep`, `row`",
+            "variable 'config': set its members: 'low', 'high', 'deep', 'row'",
         ),
         (
             "config.depe",
             "1",
-            "variable `config`: it has no member `depe`, did you mean `deep`?",
+            "variable 'config': it has no member 'depe', did you mean 'deep'?",
         ),
-        ("config.", "1", "variable `config`: it has no member ``"),
+        ("config.", "1", "variable 'config': it has no member ''"),
         (
             "grid",
             "1",
-            "variable `grid`: it is an array: set its elements, `grid[0]`",
+            "variable 'grid': it is an array: set its elements, 'grid[0]'",
         ),
         (
             "untyped",
             "1",
-            "variable `untyped`: the object does not say of what type it is",
+            "variable 'untyped': the object does not say of what type it is",
         ),
     ] {
         let mut object = object(Endian::Little);
@@ -330,7 +330,7 @@ fn static_variables_may_share_a_name() {
     ];
     object.variables.extend(twins);
     let error = object.set_variable("twin", "1").unwrap_err();
-    let expected = "variable `twin`: more than one variable has this name";
+    let expected = "variable 'twin': more than one variable has this name";
     assert_eq!(error.to_string(), expected);
     object.set_variable("seen", "1").unwrap();
     assert_eq!(object.maps()[0].data[12..16], [1, 0, 0, 0]);

@@ -43,7 +43,7 @@ fn sections_become_maps() {
         let constant = map.origin == MapOrigin::Constants;
         assert_eq!(map.spec.flags == MapFlags::RDONLY_PROG, constant);
     }
-    let note = "section 6 `.database` is of no kind that is known, it is left out";
+    let note = "section 6 '.database' is of no kind that is known, it is left out";
     assert_eq!(object.notes, [note]);
 }
 
@@ -53,7 +53,7 @@ fn sections_that_no_map_can_hold() {
     file.zeros(".bss", 1 << 32);
     assert_eq!(
         error(&file),
-        "section `.bss` of 4294967296 bytes does not fit in a map"
+        "section '.bss' of 4294967296 bytes does not fit in a map"
     );
 }
 
@@ -170,8 +170,8 @@ fn variables_that_are_not_there() {
     let names: Vec<_> = object.variables().iter().map(|v| v.name.as_str()).collect();
     assert_eq!(names, ["second", "quiet"]);
     let notes = [
-        "variable `second` of section `.data` has no symbol",
-        "variable `first` is not in section `.data`",
+        "variable 'second' of section '.data' has no symbol",
+        "variable 'first' is not in section '.data'",
     ];
     assert_eq!(object.notes, notes);
 }
@@ -196,8 +196,8 @@ fn arenas_hold_their_data() {
     assert_eq!(one.map("a").unwrap().data, [1, 2, 3, 4]);
     assert_eq!(one.variables()[0].name, "v");
     assert!(one.notes.is_empty());
-    let note = "section `.addr_space.1` is left out: there is no arena to hold it";
+    let note = "section '.addr_space.1' is left out: there is no arena to hold it";
     assert_eq!(object(0).notes, [note]);
-    let note = "section `.addr_space.1` is left out: there is more than one arena";
+    let note = "section '.addr_space.1' is left out: there is more than one arena";
     assert_eq!(object(2).notes, [note]);
 }

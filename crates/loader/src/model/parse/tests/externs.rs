@@ -157,7 +157,7 @@ fn options_that_make_no_sense() {
         ("func", "an option is no function"),
         (
             "homeless",
-            "it is neither in section `.ksyms` nor in `.kconfig`",
+            "it is neither in section '.ksyms' nor in '.kconfig'",
         ),
         ("own", "the BTF says that it is defined here"),
         ("void", "type 0 (void) has no size"),
@@ -166,7 +166,7 @@ fn options_that_make_no_sense() {
         assert_eq!(broken(name), why, "{name}");
     }
     assert!(object.maps().is_empty(), "nothing needs a map of options");
-    assert_eq!(object.notes[0], "extern `wide`: no option is INT");
+    assert_eq!(object.notes[0], "extern 'wide': no option is INT");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn symbols_that_lead_to_no_instructions() {
         assert!(function(&object, "f").insns.is_empty());
         assert_eq!(
             object.notes,
-            [format!("function `f` of section `tc`: {why}")]
+            [format!("function 'f' of section 'tc': {why}")]
         );
     }
 }
@@ -184,7 +184,7 @@ fn static_functions_outside_of_text_are_no_programs() {
     file.symbol("f", code, (0, 8), LOCAL | FUNC);
     let object = parse(&file);
     assert!(object.programs().is_empty());
-    let note = "function `f` of section `tc` is static: it is no program";
+    let note = "function 'f' of section 'tc' is static: it is no program";
     assert_eq!(object.notes, [note]);
 }
 
@@ -204,5 +204,5 @@ fn licence_and_version() {
         (object.license.as_slice(), object.kern_version),
         (&b""[..], None)
     );
-    assert_eq!(object.notes, ["section `version` has 3 bytes instead of 4"]);
+    assert_eq!(object.notes, ["section 'version' has 3 bytes instead of 4"]);
 }

@@ -86,7 +86,7 @@ fn information_about_instructions_that_cannot_be_read() {
         let object = parse(&with_ext(change));
         let f = function(&object, "f");
         assert!(f.func_info.is_empty() && f.line_info.is_empty());
-        let note = format!("section `.BTF.ext` is left out: {why}");
+        let note = format!("section '.BTF.ext' is left out: {why}");
         assert!(object.notes[0].starts_with(&note), "{}", object.notes[0]);
     }
 }
@@ -94,7 +94,7 @@ fn information_about_instructions_that_cannot_be_read() {
 #[test]
 fn information_about_sections_that_are_not_there() {
     let object = parse(&with_ext(|bytes| bytes[36..40].fill(0xff)));
-    let note = "`.BTF.ext` speaks of section ``, which is none of code";
+    let note = "'.BTF.ext' speaks of section '', which is none of code";
     assert_eq!(object.notes, [note]);
     assert_eq!(function(&object, "f").line_info.len(), 2);
 }
@@ -122,7 +122,7 @@ fn sections_that_should_have_bytes_and_have_none() {
 
     let mut file = File::new(Endian::Little);
     file.zeros(".maps", 64);
-    assert!(error(&file).starts_with("no section `.BTF`"));
+    assert!(error(&file).starts_with("no section '.BTF'"));
 }
 
 /// cilium/ebpf: compressed sections were unpacked, whatever their size.
@@ -136,14 +136,14 @@ fn compressed_sections() {
         b"GPL\0",
     );
     let object = parse(&file);
-    assert_eq!(object.notes, ["section 1 `license` is compressed"]);
+    assert_eq!(object.notes, ["section 1 'license' is compressed"]);
     file.section(
         ".data",
         PROGBITS,
         crate::elf::consts::SHF_COMPRESSED,
         b"1234",
     );
-    assert_eq!(error(&file), "section 2 `.data` is compressed");
+    assert_eq!(error(&file), "section 2 '.data' is compressed");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn relocations_of_sections_that_are_not_there() {
     assert!(refs(&parse(&file), "f").is_empty());
     file.sections[2].info = code.into();
     file.sections[2].entry_size = 0;
-    let expected = "relocations in section 3 `.reltc`: entries of 0 bytes instead of 16";
+    let expected = "relocations in section 3 '.reltc': entries of 0 bytes instead of 16";
     assert_eq!(error(&file), expected);
 }
 
@@ -221,11 +221,11 @@ fn types_of_maps_that_lead_nowhere() {
     };
     wrong(
         |_| TypeId(77),
-        "map `?`: definition 0 of section `.maps` has no name",
+        "map '?': definition 0 of section '.maps' has no name",
     );
     wrong(
         |b| b.add_var(b"m", 1, 77u32),
-        "map `m`: its types cannot be followed: no type with id 77: ids end at 3",
+        "map 'm': its types cannot be followed: no type with id 77: ids end at 3",
     );
     wrong(
         |b| {
@@ -234,7 +234,7 @@ fn types_of_maps_that_lead_nowhere() {
             b.add_const(loop_of_two);
             b.add_var(b"m", 1, loop_of_two)
         },
-        "map `m`: its types cannot be followed: type 1 refers to itself",
+        "map 'm': its types cannot be followed: type 1 refers to itself",
     );
     wrong(
         |b| {
@@ -242,7 +242,7 @@ fn types_of_maps_that_lead_nowhere() {
             let body = b.add_struct(b"", 8, &members);
             b.add_var(b"m", 1, body)
         },
-        "map `m`: its types cannot be followed: no type with id 99: ids end at 4",
+        "map 'm': its types cannot be followed: no type with id 99: ids end at 4",
     );
     wrong(
         |b| {
@@ -262,7 +262,7 @@ fn types_of_maps_that_lead_nowhere() {
             b.add_ptr(kind);
             b.add_var(b"m", 1, body)
         },
-        "map `m`: map inside: member `values`: a map inside of a map has no maps inside",
+        "map 'm': map inside: member 'values': a map inside of a map has no maps inside",
     );
     // sizes beyond 32 and 64 bits
     wrong(
@@ -274,7 +274,7 @@ fn types_of_maps_that_lead_nowhere() {
             let body = b.add_struct(b"", 8, &members);
             b.add_var(b"m", 1, body)
         },
-        "map `m`: member `value` of 34359738360 bytes is larger than maps can be",
+        "map 'm': member 'value' of 34359738360 bytes is larger than maps can be",
     );
     wrong(
         |b| {
@@ -288,7 +288,7 @@ fn types_of_maps_that_lead_nowhere() {
             let body = b.add_struct(b"", 8, &members);
             b.add_var(b"m", 1, body)
         },
-        "map `m`: member `value`: size of type 4 overflows",
+        "map 'm': member 'value': size of type 4 overflows",
     );
 }
 
@@ -380,12 +380,12 @@ fn exception_callbacks() {
         (
             "exception_callback:no",
             false,
-            "there is no function `no` for exceptions",
+            "there is no function 'no' for exceptions",
         ),
         (
             "exception_callback:callback",
             true,
-            "function `callback` for exceptions is not global, or it is hidden",
+            "function 'callback' for exceptions is not global, or it is hidden",
         ),
     ] {
         let broken = object(tag, hide);
@@ -442,6 +442,6 @@ fn definitions_that_share_types() {
             .collect();
         b.add_datasec(b".maps", 64, &vars);
     });
-    let expected = "map `m`: all definitions together are many times the file";
+    let expected = "map 'm': all definitions together are many times the file";
     assert_eq!(error(&file), expected);
 }

@@ -139,24 +139,24 @@ fn names_are_cut_for_the_kernel() {
 fn definitions_that_are_wrong() {
     let wrong = |members: fn(&mut Types<'_>) -> Vec<(&'static str, TypeId)>, expected: &str| {
         let file = object_with(members);
-        assert_eq!(error(&file), format!("map `m`: {expected}"));
+        assert_eq!(error(&file), format!("map 'm': {expected}"));
     };
-    wrong(|_| vec![], "it has no member `type`");
-    wrong(|t| vec![("type", t.uint(0))], "it has no member `type`");
+    wrong(|_| vec![], "it has no member 'type'");
+    wrong(|t| vec![("type", t.uint(0))], "it has no member 'type'");
     wrong(
         |t| vec![("type", t.int)],
-        "member `type` must be a pointer to an array, it is INT",
+        "member 'type' must be a pointer to an array, it is INT",
     );
     wrong(
         |t| {
             let pointer = t.b.add_ptr(t.int);
             vec![("type", pointer)]
         },
-        "member `type` must be a pointer to an array, it is INT",
+        "member 'type' must be a pointer to an array, it is INT",
     );
     wrong(
         |t| vec![("type", t.uint(1)), ("colour", t.uint(1))],
-        "member `colour` is not known (relaxed parsing would ignore it)",
+        "member 'colour' is not known (relaxed parsing would ignore it)",
     );
     wrong(
         |t| {
@@ -167,29 +167,29 @@ fn definitions_that_are_wrong() {
                 ("key", pointer),
             ]
         },
-        "member `key` says 4 bytes, an earlier one says 8",
+        "member 'key' says 4 bytes, an earlier one says 8",
     );
     wrong(
         |t| {
             let pointer = t.b.add_ptr(TypeId::VOID);
             vec![("type", t.uint(1)), ("value", pointer)]
         },
-        "member `value`: type 0 (void) has no size",
+        "member 'value': type 0 (void) has no size",
     );
     wrong(
         |t| vec![("type", t.uint(1)), ("value", t.int)],
-        "member `value` must be a pointer, it is INT",
+        "member 'value' must be a pointer, it is INT",
     );
     wrong(
         |t| vec![("type", t.uint(1)), ("pinning", t.uint(2))],
-        "member `pinning`: 2 means nothing",
+        "member 'pinning': 2 means nothing",
     );
     wrong(
         |t| {
             let two = t.b.add_enum(b"", 4, false, &[(b"A", 1), (b"B", 2)]);
             vec![("type", t.uint(1)), ("map_extra", two)]
         },
-        "member `map_extra` must be a pointer to an array or an enum of one constant, it is ENUM",
+        "member 'map_extra' must be a pointer to an array or an enum of one constant, it is ENUM",
     );
     wrong(
         |t| {
@@ -197,7 +197,7 @@ fn definitions_that_are_wrong() {
             let values = t.b.add_array(pointer, t.int, 0);
             vec![("type", t.uint(1)), ("values", values)]
         },
-        "member `values`: only maps of maps and arrays of programs have values",
+        "member 'values': only maps of maps and arrays of programs have values",
     );
     wrong(
         |t| {
@@ -209,7 +209,7 @@ fn definitions_that_are_wrong() {
                 ("key_size", t.uint(4)),
             ]
         },
-        "member `values`: it must be the last",
+        "member 'values': it must be the last",
     );
     wrong(
         |t| {
@@ -217,7 +217,7 @@ fn definitions_that_are_wrong() {
             let values = t.b.add_array(pointer, t.int, 1);
             vec![("type", t.uint(12)), ("values", values)]
         },
-        "member `values` must be an array of no size, it is ARRAY",
+        "member 'values' must be an array of no size, it is ARRAY",
     );
     wrong(
         |t| {
@@ -225,7 +225,7 @@ fn definitions_that_are_wrong() {
             let values = t.b.add_array(pointer, t.int, 0);
             vec![("type", t.uint(12)), ("values", values)]
         },
-        "member `values` must be an array of pointers to structs, it is INT",
+        "member 'values' must be an array of pointers to structs, it is INT",
     );
     wrong(
         |t| {
@@ -235,7 +235,7 @@ fn definitions_that_are_wrong() {
             let values = t.b.add_array(pointer, t.int, 0);
             vec![("type", t.uint(12)), ("values", values)]
         },
-        "map inside: member `pinning`: a map inside of a map is not pinned",
+        "map inside: member 'pinning': a map inside of a map is not pinned",
     );
 }
 
@@ -265,7 +265,7 @@ fn variables_that_are_no_definitions() {
             offset: 0,
             size: 4,
         },
-        "map `m`: a definition must be a struct, this one is INT",
+        "map 'm': a definition must be a struct, this one is INT",
     );
     wrong(
         |t| SecVar {
@@ -273,7 +273,7 @@ fn variables_that_are_no_definitions() {
             offset: 0,
             size: 4,
         },
-        "map `int`: a definition must be a struct, this one is INT",
+        "map 'int': a definition must be a struct, this one is INT",
     );
     wrong(
         |t| {
@@ -284,7 +284,7 @@ fn variables_that_are_no_definitions() {
                 size: 4,
             }
         },
-        "map `?`: definition 0 of section `.maps` has no name",
+        "map '?': definition 0 of section '.maps' has no name",
     );
     wrong(
         |t| {
@@ -295,7 +295,7 @@ fn variables_that_are_no_definitions() {
                 size: 4,
             }
         },
-        "map `m`: a map must be a global variable, this one is static",
+        "map 'm': a map must be a global variable, this one is static",
     );
     wrong(
         |t| {
@@ -306,7 +306,7 @@ fn variables_that_are_no_definitions() {
                 size: 2,
             }
         },
-        "map `m`: 2 bytes at offset 4294967295 are not in section `.maps` of 64 bytes",
+        "map 'm': 2 bytes at offset 4294967295 are not in section '.maps' of 64 bytes",
     );
     wrong(
         |t| {
@@ -318,7 +318,7 @@ fn variables_that_are_no_definitions() {
                 size: 4,
             }
         },
-        "map `m`: its type has 8 bytes, the variable 4",
+        "map 'm': its type has 8 bytes, the variable 4",
     );
 }
 
@@ -326,19 +326,19 @@ fn variables_that_are_no_definitions() {
 fn definitions_need_types() {
     let mut file = File::native();
     file.section(".maps", PROGBITS, 3, &[0; 64]);
-    let no_btf = "no section `.BTF`, which section `.maps` needs: compile with `-g`";
+    let no_btf = "no section '.BTF', which section '.maps' needs: compile with '-g'";
     assert_eq!(error(&file), no_btf);
     let mut bad = file.clone();
     bad.section(".BTF", PROGBITS, 0, &[1, 2, 3]);
     assert_eq!(
         error(&bad),
-        "section `.BTF`, which section `.maps` needs, cannot be read: btf header needs 24 bytes at \
+        "section '.BTF', which section '.maps' needs, cannot be read: btf header needs 24 bytes at \
          offset 0, 3 are there"
     );
     file.types(|b| {
         Types::new(b);
     });
-    assert_eq!(error(&file), "no type of kind DATASEC is named `.maps`");
+    assert_eq!(error(&file), "no type of kind DATASEC is named '.maps'");
 }
 
 /// Maps of maps and of programs: an array `outer` with slots for `inner`, and one for programs.
@@ -404,7 +404,7 @@ fn slots_are_filled_by_relocations() {
         value: SlotValue::Prog(ProgIdx(0)),
     };
     assert_eq!(object.map("progs").unwrap().slots, [slot]);
-    let note = "map `outer`: slots are filled more than once";
+    let note = "map 'outer': slots are filled more than once";
     assert_eq!(object.notes.last().unwrap(), note);
 }
 
@@ -415,15 +415,15 @@ fn slots_that_cannot_be_filled() {
         file.relocs(2, &[(place, symbols[which])]);
         let name = ["inner", "prog", "sub"][which];
         let expected =
-            format!("section `.maps`: relocation at offset {place} against `{name}`: {why}");
+            format!("section '.maps': relocation at offset {place} against '{name}': {why}");
         assert_eq!(error(&file), expected);
     };
     wrong(80, 1, "it is no map");
     wrong(144, 0, "it is no program");
     wrong(144, 2, "it is no program");
-    wrong(64, 0, "it is not for a slot of `values`");
-    wrong(84, 0, "it is not for a slot of `values`");
-    wrong(0, 0, "it is not for a slot of `values`");
+    wrong(64, 0, "it is not for a slot of 'values'");
+    wrong(84, 0, "it is not for a slot of 'values'");
+    wrong(0, 0, "it is not for a slot of 'values'");
     wrong(192, 0, "no map is defined there");
     wrong(u64::MAX - 3, 0, "no map is defined there");
     // a slot that ends behind the variable
@@ -482,7 +482,7 @@ fn maps_by_numbers_that_are_wrong() {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let maps = file.section("maps", PROGBITS, 3, &bytes);
         file.symbol("m", maps, (0, size), GLOBAL | OBJECT);
-        let expected = format!("map `m` in section `maps` at offset 0: {why}");
+        let expected = format!("map 'm' in section 'maps' at offset 0: {why}");
         assert_eq!(error(&file), expected);
     };
     wrong(

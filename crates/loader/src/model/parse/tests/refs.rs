@@ -155,79 +155,79 @@ fn broken_relocations_stay_where_they_are() {
     for (text, expected) in [
         (
             one(&wide, 0, |_| 77),
-            "broken relocation against `?`: there is no symbol 77",
+            "broken relocation against '?': there is no symbol 77",
         ),
         (
             one(&wide, 0, odd),
-            "broken relocation against `o`: section `odd` is none that a program can refer to",
+            "broken relocation against 'o': section 'odd' is none that a program can refer to",
         ),
         (
             one(&wide, 16, odd),
-            "broken relocation against `o`: it is for an instruction with code 0x95, which has no \
+            "broken relocation against 'o': it is for an instruction with code 0x95, which has no \
              address",
         ),
         (
             one(&wide, 4, odd),
-            "broken relocation against `o`: it is for a place inside of an instruction",
+            "broken relocation against 'o': it is for a place inside of an instruction",
         ),
         (
             one(&[EXIT, load(0, 0)], 8, odd),
-            "broken relocation against `o`: the instruction is cut",
+            "broken relocation against 'o': the instruction is cut",
         ),
         (
             one(&[(0x85, 0, 0, 1), EXIT], 0, |file| {
                 let text = file.code(".text", &[EXIT]);
                 file.func("f", text, 0, 1)
             }),
-            "broken relocation against `f`: it is for a call of a helper",
+            "broken relocation against 'f': it is for a call of a helper",
         ),
         (
             one(&[call(-1), EXIT], 0, odd),
-            "broken relocation against `o`: it leads to a section without functions",
+            "broken relocation against 'o': it leads to a section without functions",
         ),
         (
             one(&[call(5), EXIT], 0, |file| {
                 let text = file.code(".text", &[EXIT]);
                 file.symbol("", text, (0, 0), LOCAL | SECTION)
             }),
-            "broken relocation against `.text`: no function starts at offset 48 of its section",
+            "broken relocation against '.text': no function starts at offset 48 of its section",
         ),
         (
             one(&[call(i32::MIN), EXIT], 0, |file| {
                 let text = file.code(".text", &[EXIT]);
                 file.symbol("", text, (0, 0), LOCAL | SECTION)
             }),
-            "broken relocation against `.text`: offset 0 with -17179869176 added is in no section",
+            "broken relocation against '.text': offset 0 with -17179869176 added is in no section",
         ),
         (
             one(&wide, 0, |file| {
                 file.symbol("common", 0xfff2, (0, 4), GLOBAL | OBJECT)
             }),
-            "broken relocation against `common`: the symbol is in special section 0xfff2: was a \
+            "broken relocation against 'common': the symbol is in special section 0xfff2: was a \
              variable left without a value?",
         ),
         (
             one(&wide, 0, |file| {
                 file.symbol("nowhere", 0, (0, 4), GLOBAL | OBJECT)
             }),
-            "broken relocation against `nowhere`: the symbol is defined nowhere",
+            "broken relocation against 'nowhere': the symbol is defined nowhere",
         ),
         (
             one(&wide, 0, |file| {
                 file.symbol("far", 300, (0, 4), GLOBAL | OBJECT)
             }),
-            "broken relocation against `far`: section `?` is none that a program can refer to",
+            "broken relocation against 'far': section '?' is none that a program can refer to",
         ),
         (
             one(&wide, 0, |file| {
                 let arena = file.section(".addr_space.1", PROGBITS, 3, &[0; 8]);
                 file.symbol("a", arena, (0, 4), GLOBAL | OBJECT)
             }),
-            "broken relocation against `a`: there is not exactly one arena to hold it",
+            "broken relocation against 'a': there is not exactly one arena to hold it",
         ),
         (
             one(&wide, 0, |file| file.symbol("", 0, (0, 0), GLOBAL | NOTYPE)),
-            "broken relocation against ``: the extern has no name",
+            "broken relocation against '': the extern has no name",
         ),
         (
             one(&wide, 0, |file| {
@@ -235,7 +235,7 @@ fn broken_relocations_stay_where_they_are() {
                 file.symbol("m", maps, (0, 20), GLOBAL | OBJECT);
                 file.symbol("inside", maps, (4, 0), GLOBAL | SECTION)
             }),
-            "broken relocation against `inside`: no map is defined at offset 4 of its section",
+            "broken relocation against 'inside': no map is defined at offset 4 of its section",
         ),
     ] {
         assert_eq!(text, expected);
@@ -299,16 +299,16 @@ fn jump_tables() {
         (2, "table BPF.JT.0.0"),
         (
             4,
-            "broken relocation against `BPF.JT.0.1`: entry 12 of its jump table is no instruction",
+            "broken relocation against 'BPF.JT.0.1': entry 12 of its jump table is no instruction",
         ),
         (
             6,
-            "broken relocation against `BPF.JT.0.2`: 24 bytes at offset 16 are not in section \
-             `.jumptables` of 32",
+            "broken relocation against 'BPF.JT.0.2': 24 bytes at offset 16 are not in section \
+             '.jumptables' of 32",
         ),
         (
             8,
-            "broken relocation against `BPF.JT.0.3`: 0 bytes at offset 16 are not a number of \
+            "broken relocation against 'BPF.JT.0.3': 0 bytes at offset 16 are not a number of \
              entries of a jump table",
         ),
     ];
@@ -324,6 +324,6 @@ fn relocations_of_variables_are_noted() {
     let data = file.section(".data", PROGBITS, 3, &[0; 16]);
     let a = file.symbol("a", data, (0, 4), GLOBAL | OBJECT);
     file.relocs(data, &[(8, a)]);
-    let note = "addresses in section `.data` are left as they are in the file";
+    let note = "addresses in section '.data' are left as they are in the file";
     assert_eq!(parse(&file).notes, [note]);
 }

@@ -119,20 +119,20 @@ fn programs_follow_their_maps() {
 fn variables_that_are_wrong() {
     let mut file = File::native();
     file.section(".struct_ops", PROGBITS, 3, &[0; 24]);
-    let no_btf = "no section `.BTF`, which section `.struct_ops` needs: compile with `-g`";
+    let no_btf = "no section '.BTF', which section '.struct_ops' needs: compile with '-g'";
     assert_eq!(error(&file), no_btf);
 
     let mut missing = file.clone();
     types(&mut missing, &[]);
     assert_eq!(
         error(&missing),
-        "no type of kind DATASEC is named `.struct_ops`"
+        "no type of kind DATASEC is named '.struct_ops'"
     );
 
     let mut behind = file.clone();
     types(&mut behind, &[(".struct_ops", &["a", "b"])]);
     let why = "24 bytes at offset 24 are not in the section of 24";
-    let expected = format!("section `.struct_ops`: variable `b`: {why}");
+    let expected = format!("section '.struct_ops': variable 'b': {why}");
     assert_eq!(error(&behind), expected);
 
     for (body, why) in [
@@ -157,7 +157,7 @@ fn variables_that_are_wrong() {
         });
         assert_eq!(
             error(&other),
-            format!("section `.struct_ops`: variable `v`: {why}")
+            format!("section '.struct_ops': variable 'v': {why}")
         );
     }
 }
@@ -178,14 +178,14 @@ fn relocations_that_are_wrong() {
         let symbol = file.symbol("g", code, (value, 8), GLOBAL | kind);
         file.relocs(plain, &[(place, symbol)]);
         let expected =
-            format!("section `.struct_ops`: relocation at offset {place} against `g`: {why}");
+            format!("section '.struct_ops': relocation at offset {place} against 'g': {why}");
         assert_eq!(error(&file), expected);
     };
     wrong(
         0,
         "struct_ops",
         8,
-        "member `flags` is no pointer to a function",
+        "member 'flags' is no pointer to a function",
     );
     wrong(12, "struct_ops", 8, "no member is there");
     wrong(24, "struct_ops", 8, "no variable is there");
@@ -194,13 +194,13 @@ fn relocations_that_are_wrong() {
         8,
         "struct_ops",
         4,
-        "what member `init` points to is no program",
+        "what member 'init' points to is no program",
     );
     wrong(
         8,
         "tc",
         8,
-        "program `g` of section `tc` is not of section `struct_ops`",
+        "program 'g' of section 'tc' is not of section 'struct_ops'",
     );
-    wrong(8, ".text", 8, "what member `init` points to is no program");
+    wrong(8, ".text", 8, "what member 'init' points to is no program");
 }
