@@ -84,6 +84,10 @@ const ROWS: &[Row] = &[
     runs("core_kernel", OLD, &[]),
     runs("core_packet", V6_12, &[]),
     runs("data", OLD, &[("sums", 7)]),
+    row(
+        "err_calls",
+        Not("'picks', ./err_calls.bpf.c:41:9: return entry->list[at];"),
+    ),
     row("err_core", NotSince(V6_1, "needs <byte_off>")),
     row(
         "err_core_value",

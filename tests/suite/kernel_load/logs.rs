@@ -12,6 +12,7 @@ use crate::support::{Bench, older_than, open, options};
 pub(crate) fn add(bench: &mut Bench) {
     bench.one("log::is_kept_when_it_is_asked_for", kept);
     bench.one("log::says_where_the_verifier_stopped", position);
+    bench.one("log::says_by_which_calls_it_came_there", calls);
     bench.one("log::is_whole_however_long", long);
     bench.one("log::is_off_when_it_is_told_so", off);
     bench.one("log::tells_what_of_the_object_was_missing", causes);
@@ -72,6 +73,46 @@ fn position(dir: &Path) -> Result<()> {
     ensure!(!error.message.is_empty());
     ensure!(!error.to_string().contains('\n'), "{error}");
     ensure!(text.contains("processed "), "{text}");
+    Ok(())
+}
+
+fn calls(dir: &Path) -> Result<()> {
+    for (program, since, callers, alone) in [
+        (
+            "after_others",
+            (5, 10),
+            &["finds", "after_others"][..],
+            None,
+        ),
+        ("second_way", (5, 10), &["second_way"], None),
+        (
+            "called_back",
+            (5, 17),
+            &["finds", "each", "called_back"],
+            None,
+        ),
+        ("on_timer", (5, 15), &["finds", "on_time"], None),
+        ("of_global", (5, 10), &["finds", "global"], Some("global")),
+    ] {
+        if older_than(since)? {
+            continue;
+        }
+        for level in [LogLevel::OnFailure, LogLevel::Level(1), LogLevel::Level(2)] {
+            let mut object = open("err_calls")?;
+            object.select_only(&[program])?;
+            let error = object.load(&options(dir).log(level)).err();
+            let error = error.with_context(|| format!("{program} was loaded"))?;
+            let Some(KernelError::Program(error)) = error.kernel() else {
+                anyhow::bail!("{program}: {error:#}");
+            };
+            let found: Vec<&str> = error.callers.iter().map(|at| &*at.function).collect();
+            ensure!(
+                found == callers && error.alone.as_deref() == alone,
+                "{program} at {level:?}: {error:#}"
+            );
+            ensure_eq!(error.at.as_ref().context("no position")?.function, "picks");
+        }
+    }
     Ok(())
 }
 

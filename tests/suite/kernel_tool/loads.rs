@@ -300,7 +300,12 @@ fn logs(private: &Private) -> Result<()> {
     let out = run_tool(words(&fails))?;
     ensure!(out.err().lines().count() == 2, "not short: {}", out.err());
     let out = run_tool(words(&format!("{fails} log {shown}")))?;
-    ensure!(out.err().lines().count() == 1, "not short: {}", out.err());
+    ensure!(out.err().lines().count() == 2, "not short: {}", out.err());
+    ensure!(
+        out.err().contains("\nHint: called from 'finds' at "),
+        "{}",
+        out.err()
+    );
     let kept = read()?;
     ensure!(kept.contains("unbounded memory access"), "{kept}");
     ensure!(kept.lines().count() > 10, "{kept}");

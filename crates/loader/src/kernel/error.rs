@@ -352,7 +352,7 @@ impl std::error::Error for MapMismatch {}
 
 /// A program that the kernel did not take.
 ///
-/// Displays as one line; `{:#}` adds the whole log.
+/// Displays as one line; `{:#}` adds one for the [path](Self::path) and the whole log.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProgramError {
@@ -372,8 +372,43 @@ pub struct ProgramError {
     pub message: String,
     /// Where it stopped.
     pub at: Option<Position>,
+    /// The calls that led there, the innermost first; empty when it stopped in the program
+    /// itself, or the log does not tell.
+    pub callers: Vec<Position>,
+    /// The global function that it was looking at by itself, instead of the program.
+    pub alone: Option<String>,
     /// What of the object led there, when that is known.
     pub cause: Option<Cause>,
+}
+
+impl ProgramError {
+    /// How the verifier came to where it stopped: `called from 'f' at file.c:12, from 'main' at
+    /// file.c:20`. None when that says nothing new.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        let mut text = String::new();
+        for caller in &self.callers {
+            text.push_str(if text.is_empty() {
+                "called from '"
+            } else {
+                ", from '"
+            });
+            text.push_str(&caller.function);
+            text.push_str(&match &caller.line {
+                Some(line) => format!("' at {}:{}", line.file, line.line),
+                None => format!("' at instruction {}", caller.offset),
+            });
+        }
+        if let Some(alone) = &self.alone {
+            if !text.is_empty() {
+                text.push_str("; ");
+            }
+            text.push_str(&format!(
+                "'{alone}' is global, and verified by itself, for any arguments"
+            ));
+        }
+        (!text.is_empty()).then_some(text)
+    }
 }
 
 impl fmt::Display for ProgramError {
@@ -387,8 +422,13 @@ impl fmt::Display for ProgramError {
         if let Some(at) = &self.at {
             write!(f, ", at {at}")?;
         }
-        if f.alternate() && !self.log.is_empty() {
-            write!(f, "\n{}", self.log)?;
+        if f.alternate() {
+            if let Some(path) = self.path() {
+                write!(f, "\n{path}")?;
+            }
+            if !self.log.is_empty() {
+                write!(f, "\n{}", self.log)?;
+            }
         }
         Ok(())
     }

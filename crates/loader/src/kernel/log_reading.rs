@@ -1,5 +1,7 @@
 //! From what the verifier wrote to the place in the object that it is about.
 
+mod calls;
+
 use super::error::{Cause, Position, ProgramError};
 use crate::relocate::{Part, ProgPlan, SourceLine};
 use bpfsys::{LoadError, VerifierLog};
@@ -10,6 +12,10 @@ pub(super) fn explain(plan: &ProgPlan, types: Option<&[u8]>, error: &LoadError) 
     let log = error.log();
     let insn = failed_insn(log);
     let cause = insn.and_then(|insn| cause(plan, log, insn));
+    let calls = insn.and_then(|insn| calls::read(log, &plan.parts, insn));
+    let calls = calls.unwrap_or_default();
+    let outermost = calls.sites.last().copied().or(insn);
+    let alone = outermost.filter(|_| calls.alone);
     ProgramError {
         program: plan.name.clone(),
         section: plan.section.clone(),
@@ -19,6 +25,12 @@ pub(super) fn explain(plan: &ProgPlan, types: Option<&[u8]>, error: &LoadError) 
         log: log.clone(),
         message: without_stop(log.summary()),
         at: insn.and_then(|insn| position(plan, types, insn)),
+        callers: calls
+            .sites
+            .iter()
+            .filter_map(|site| position(plan, types, *site))
+            .collect(),
+        alone: alone.map(|insn| function(plan, insn).0.to_owned()),
         cause,
     }
 }
@@ -97,12 +109,11 @@ fn position(plan: &ProgPlan, types: Option<&[u8]>, insn: u32) -> Option<Position
     if insn as usize >= plan.insns.len() {
         return None;
     }
-    let part = plan.parts.iter().rev().find(|part| part.start <= insn);
-    let start = part.map_or(0, |part: &Part| part.start);
+    let (function, start) = function(plan, insn);
     let relocated = plan.core.iter().find(|note| note.insn == insn);
     Some(Position {
         insn,
-        function: part.map_or(&plan.name, |part| &part.function).clone(),
+        function: function.to_owned(),
         offset: insn.saturating_sub(start),
         line: types.and_then(|types| {
             let types = Btf::parse(types).ok()?;
@@ -110,6 +121,12 @@ fn position(plan: &ProgPlan, types: Option<&[u8]>, insn: u32) -> Option<Position
         }),
         relocated: relocated.cloned(),
     })
+}
+
+/// The function that an instruction is in, and where it starts.
+fn function(plan: &ProgPlan, insn: u32) -> (&str, u32) {
+    let part = plan.parts.iter().rev().find(|part| part.start <= insn);
+    part.map_or((&plan.name, 0), |part: &Part| (&part.function, part.start))
 }
 
 #[cfg(test)]

@@ -145,14 +145,22 @@ fn failed(what: &str, error: KernelError, more: bool) -> Failure {
     let lines = error
         .log()
         .map_or(0, |log: &VerifierLog| log.lines().count());
+    let path = match &error {
+        KernelError::Program(program) => program.path(),
+        _ => None,
+    };
+    let path = path.map(|path| Escaped(path.as_bytes()).to_string());
     let failure = Failure::because(what, error);
-    match hint {
-        Some(hint) => failure.with_hint(hint),
-        None if more && lines > 1 => failure.with_hint(format!(
-            "the verifier wrote {lines} lines: -d shows them, `log FILE` keeps them"
-        )),
-        None => failure,
+    let hint = hint.or_else(|| {
+        (more && lines > 1).then(|| {
+            format!("the verifier wrote {lines} lines: -d shows them, `log FILE` keeps them")
+        })
+    });
+    let hints: Vec<String> = path.into_iter().chain(hint).collect();
+    if hints.is_empty() {
+        return failure;
     }
+    failure.with_hint(hints.join("; "))
 }
 
 fn pin_programs(
