@@ -18,7 +18,7 @@ use crate::tool::{all_forms, list, number, ok, refused, string, words};
 type Test = fn(&Private) -> Result<()>;
 
 pub(crate) fn add(suite: &mut Suite, place: &Place) {
-    let tests: [(&str, Test); 18] = [
+    let tests: [(&str, Test); 20] = [
         ("one_program_is_pinned_and_runs", one_program),
         ("all_programs_and_maps_are_pinned", all_programs),
         ("only_some_programs_are_loaded", only),
@@ -29,8 +29,10 @@ pub(crate) fn add(suite: &mut Suite, place: &Place) {
         ("logs_go_where_they_should", logs),
         ("what_fails_leaves_nothing", nothing_is_left),
         ("links_are_pinned_where_programs_attach", autoattach),
+        ("trampolines_are_attached", trampolines),
         ("what_cannot_be_attached_is_refused", not_attached),
         ("another_target_of_the_kernel", target),
+        ("another_function_to_trace", traced),
         ("a_program_as_target", target_program),
         ("struct_ops_are_registered_and_go_again", struct_ops),
         ("a_batch_loads", batch),
@@ -401,6 +403,76 @@ fn autoattach(private: &Private) -> Result<()> {
     Ok(())
 }
 
+/// Loads programs that run by a trampoline; skips where the kernel has none, or nobody may.
+fn trampolined(line: &str) -> Result<()> {
+    let out = run_tool(words(line))?;
+    let forbidden = out.err().contains("(EPERM)") || out.err().contains("(ENOTSUPP)");
+    let older = KernelVersion::running()? < KernelVersion::new(6, 12, 0);
+    requires!(
+        out.status == 0 || !(forbidden || older),
+        "this kernel takes no such programs: {}",
+        out.err()
+    );
+    ensure!(out.status == 0, "{line}: {}", out.err());
+    Ok(())
+}
+
+fn trampolines(private: &Private) -> Result<()> {
+    let top = top(private);
+    std::fs::create_dir(&top).context("make a directory")?;
+    let dir = top.join("links");
+    // which system calls may sleep is not the same everywhere
+    let kinds = [
+        ("on_fentry_do_nanosleep", "trace_fentry"),
+        ("on_fexit_do_nanosleep", "trace_fexit"),
+        ("on_fmod_ret_security_file_permission", "modify_return"),
+        ("on_lsm_file_open", "lsm_mac"),
+        ("on_lsm_s_file_open", "lsm_mac"),
+    ];
+    let of_cgroups = "on_lsm_cgroup_socket_bind";
+    let selected = kinds.map(|(name, _)| format!("only {name}")).join(" ");
+    trampolined(&format!(
+        "prog loadall {} {} autoattach {selected} only {of_cgroups}",
+        object("sections_trampoline"),
+        dir.display()
+    ))?;
+    for (name, attach) in kinds {
+        let link = dir.join(name).display().to_string();
+        let (_, shown) = all_forms(&format!("link show pinned {link}"))?;
+        ensure_eq!(string(&shown, "type")?, "tracing", "{name}");
+        ensure_eq!(string(&shown, "attach_type")?, attach, "{name}");
+    }
+    // its section does not say to which
+    let pin = dir.join(of_cgroups).display().to_string();
+    let (_, shown) = all_forms(&format!("prog show pinned {pin}"))?;
+    ensure_eq!(string(&shown, "type")?, "lsm");
+    Ok(())
+}
+
+fn traced(private: &Private) -> Result<()> {
+    let top = top(private);
+    std::fs::create_dir(&top).context("make a directory")?;
+    let pin = top.join("link");
+    let line = format!(
+        "prog load {} {} only on_fentry_do_nanosleep target hrtimer_nanosleep autoattach",
+        object("sections_trampoline"),
+        pin.display()
+    );
+    trampolined(&line)?;
+    let (_, shown) = all_forms(&format!("link show pinned {}", pin.display()))?;
+    ensure_eq!(string(&shown, "type")?, "tracing");
+    let types = std::fs::read("/sys/kernel/btf/vmlinux").context("the kernel's types")?;
+    let types = btf::Btf::parse(types)?;
+    let id = types.find_by_name_kind(b"hrtimer_nanosleep", btf::Kind::Func);
+    let id = id.context("no such function")?;
+    ensure_eq!(number(&shown, "target_btf_id")?, u64::from(id.0));
+    std::fs::remove_file(&pin).context("unpin")?;
+    refused(
+        &line.replace("hrtimer_nanosleep", "function_of_no_kernel"),
+        "there is no function 'function_of_no_kernel' to attach to",
+    )
+}
+
 fn not_attached(private: &Private) -> Result<()> {
     let top = top(private);
     std::fs::create_dir(&top).context("make a directory")?;
@@ -472,6 +544,17 @@ fn target_program(private: &Private) -> Result<()> {
     ensure!(out.status == 0, "{}", out.err());
     let (_, shown) = all_forms(&format!("prog show pinned {}", pin.display()))?;
     ensure_eq!(string(&shown, "type")?, "ext");
+    // and attached, in its place
+    std::fs::remove_file(&pin).context("unpin")?;
+    ok(&format!("{line} autoattach"))?;
+    let (_, shown) = all_forms(&format!("link show pinned {}", pin.display()))?;
+    ensure_eq!(string(&shown, "type")?, "tracing");
+    let (_, target) = all_forms(&format!("prog show pinned {prog}"))?;
+    ensure_eq!(
+        number(&shown, "target_obj_id")?,
+        number(&target, "id")?,
+        "{shown}"
+    );
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use rbpftool_tests::loaded::{BY_NAME, Left, clear, files, mount_by_name, pinned, same};
 use rbpftool_tests::{Output, Private, ensure_eq, fixture, requires, run, tool_path};
 
-/// An object, and more words for `prog loadall`.
+/// An object, and more words for `prog loadall`; `FIRST` among them makes it `prog load`.
 pub(crate) struct Load {
     object: &'static str,
     words: &'static str,
@@ -24,11 +24,16 @@ enum Expect {
     Refused,
     /// Both load it and leave the same, or neither does: it depends on the kernel.
     Either,
+    /// The same on this kernel and newer ones; before, either.
+    SameSince(u16, u16),
     /// The reference does not load it, for a reason that is its own.
     OursOnly(&'static str),
 }
 
-use Expect::{Either, OursOnly, Refused, Same, SameBut};
+use Expect::{Either, OursOnly, Refused, Same, SameBut, SameSince};
+
+/// Pins the first program alone.
+const FIRST: &str = "FIRST";
 
 const fn load(object: &'static str, words: &'static str, expect: Expect) -> Load {
     Load {
@@ -73,6 +78,29 @@ pub(crate) const LOADS: &[Load] = &[
     load("license_other", "pinmaps MAPS", Same),
     load("version", "pinmaps MAPS", Same),
     load("link_a.linked", "pinmaps MAPS", Same),
+    load("callbacks", "pinmaps MAPS", Same),
+    load("instructions", "pinmaps MAPS", Same),
+    load("btf_kinds", "pinmaps MAPS", Same),
+    load("core_direct", "pinmaps MAPS", Same),
+    load("core_packet", "pinmaps MAPS", Same),
+    load("probe_reads", "pinmaps MAPS", Same),
+    load("no_btf", "pinmaps MAPS", Same),
+    load("map_extra", "pinmaps MAPS", Same),
+    // what they call may be in a module that is not there
+    load("module", "FIRST pinmaps MAPS", Either),
+    load("sections_trampoline", "pinmaps MAPS", SameSince(7, 2)),
+    load("sections_trampoline", "autoattach", SameSince(7, 2)),
+    load("sections_session", "pinmaps MAPS", SameSince(7, 2)),
+    load("sections_session", "autoattach", SameSince(7, 2)),
+    load("sections_tracing_multi", "pinmaps MAPS", SameSince(7, 2)),
+    load("sections_trace_sleepable", "pinmaps MAPS", SameSince(7, 2)),
+    load("sched_ext", "pinmaps MAPS", SameSince(7, 2)),
+    load("jump_tables", "pinmaps MAPS", SameSince(7, 2)),
+    load("map_kinds_new", "pinmaps MAPS", SameSince(7, 2)),
+    // nobody tells of which program
+    load("replaces", "", Refused),
+    load("traces_program", "", Refused),
+    load("sections_btf", "autoattach", Same),
     load("minimal", "type tc", Same),
     load("minimal", "type cgroup/connect4", Refused),
     load("target", "type socket", Same),
@@ -122,11 +150,19 @@ pub(crate) fn lines() -> Vec<String> {
     let register = "struct_ops register OBJ DIR".to_owned();
     let loads = LOADS
         .iter()
-        .map(|load| format!("prog loadall {} DIR {}", load.object, load.words));
+        .map(|load| format!("prog {} {} DIR {}", load.command(), load.object, load.words));
     loads.chain([register]).collect()
 }
 
 impl Load {
+    fn command(&self) -> &'static str {
+        if self.words.starts_with(FIRST) {
+            "load"
+        } else {
+            "loadall"
+        }
+    }
+
     pub(crate) fn name(&self) -> String {
         format!("load::{} {}", self.object, self.words)
             .trim_end()
@@ -166,9 +202,12 @@ impl Loads {
         if matches!(load.expect, Same | SameBut(..) | OursOnly(_)) {
             neither_if_older(&ours, &theirs)?;
         }
+        let running = bpfsys::KernelVersion::running()?;
+        let running = (running.major, running.minor);
         let (expect_ours, expect_theirs) = match load.expect {
+            SameSince(major, minor) if running < (major, minor) => (theirs.status, theirs.status),
             Either => (theirs.status, theirs.status),
-            Same | SameBut(..) => (0, 0),
+            Same | SameBut(..) | SameSince(..) => (0, 0),
             Refused => (255, 255),
             OursOnly(why) => {
                 ensure!(theirs.status == 255, "no longer so: {why}\n{said}");
@@ -188,7 +227,7 @@ impl Loads {
         ensure!(ours.status != 0 || !a.is_empty(), "ours pins nothing");
         match load.expect {
             Refused | OursOnly(_) => Ok(()),
-            Same | Either => same(&a, &b),
+            Same | Either | SameSince(..) => same(&a, &b),
             SameBut(pin, byte, why) => {
                 same(&without(&a, pin, byte)?, &without(&b, pin, byte)?).context(why)
             }
@@ -238,11 +277,12 @@ impl Loads {
         self.clear()?;
         std::fs::create_dir(&self.top).context("make a directory for pins")?;
         let mut cmd = Command::new(tool);
-        cmd.args(["prog", "loadall"])
+        cmd.args(["prog", load.command()])
             .arg(fixture(&format!("bpf/{}.bpf.o", load.object)))
             .arg(self.top.join("progs"));
         for word in load.words.split_whitespace() {
             match word {
+                FIRST => &mut cmd,
                 "MAPS" => cmd.arg(self.top.join("maps")),
                 word => cmd.arg(word),
             };
