@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bpfsys::cmd::{MapGetNextKey, MapLookupElem, ObjGet, ProgDetails, ProgParts};
+use bpfsys::insn::Insn;
 use bpfsys::insn::disasm::{References, disasm_one};
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{AnyFd, BtfFd, BtfId, MapFd, MapId, MapType, ProgFd, ProgId};
@@ -226,6 +227,10 @@ fn code(
         let bytes = btf.and_then(|btf| btf.str_at(offset).ok());
         String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
     };
+    let mut jumps = false;
+    for (_, map) in maps {
+        jumps |= map.info().context("ask about a map")?.type_() == MapType::INSN_ARRAY;
+    }
     let mut funcs = details.func_info.iter().peekable();
     let mut lines = details.line_info.iter().peekable();
     let mut index = 0;
@@ -253,11 +258,21 @@ fn code(
             let which = maps.iter().position(|(known, _)| *known == id);
             insn.imm = i32::try_from(which.context("a map that the program does not use")?)?;
             shown = disasm_one(&insns, index, &References).to_string();
+        } else if jumps && is_address(&insns, index) {
+            // the kernel shows where such a map is in memory
+            "a place in a jump table".clone_into(&mut shown);
         }
         writeln!(text, "{index}: {shown}")?;
         index += line.slots.max(1);
     }
     Ok(())
+}
+
+/// Is it a load of an address in the kernel's memory?
+fn is_address(insns: &[Insn], index: usize) -> bool {
+    let high = insns.get(index + 1).map_or(0, |insn| insn.imm);
+    let load = |insn: &Insn| insn.code == LOAD && insn.src() == 0;
+    insns.get(index).is_some_and(load) && high.cast_unsigned() >> 24 == 0xff
 }
 
 /// A map: what it is, and what is in it.

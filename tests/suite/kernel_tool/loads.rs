@@ -403,8 +403,13 @@ fn autoattach(private: &Private) -> Result<()> {
     Ok(())
 }
 
-/// Loads programs that run by a trampoline; skips where the kernel has none, or nobody may.
+/// Loads programs that run by a trampoline and attaches them; skips where the kernel has none, or
+/// nobody may.
 fn trampolined(line: &str) -> Result<()> {
+    requires!(
+        std::env::var_os("RBPF_GUEST").is_some(),
+        "they are attached to the kernel itself: guests only"
+    );
     let out = run_tool(words(line))?;
     let forbidden = out.err().contains("(EPERM)") || out.err().contains("(ENOTSUPP)");
     let older = KernelVersion::running()? < KernelVersion::new(6, 12, 0);

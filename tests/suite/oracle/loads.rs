@@ -155,6 +155,11 @@ pub(crate) fn lines() -> Vec<String> {
 }
 
 impl Load {
+    /// Do its programs run whenever the kernel does something?
+    fn attaches_everywhere(&self) -> bool {
+        self.words == "autoattach"
+    }
+
     fn command(&self) -> &'static str {
         if self.words.starts_with(FIRST) {
             "load"
@@ -189,6 +194,10 @@ impl Loads {
 
     /// Loads an object with both and compares.
     pub(crate) fn check(&self, load: &Load) -> Result<()> {
+        requires!(
+            !load.attaches_everywhere() || std::env::var_os("RBPF_GUEST").is_some(),
+            "its programs are attached to the kernel itself: guests only"
+        );
         let [ours, theirs] = &self.tools;
         let (ours, a) = self.load(ours, load)?;
         let (theirs, b) = self.load(theirs, load)?;

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 /// Calls that are open, by their instructions, the outermost first.
 type Stack = Vec<u32>;
 
-/// No kernel has more functions open at once ([`Stack`] is bounded by a log that is none).
+/// No kernel has as many functions open at once: what says so is no log, and is not followed.
 #[doc(alias = "MAX_CALL_FRAMES")]
 const MAX_FRAMES: usize = 64;
 
@@ -89,10 +89,21 @@ impl Walk<'_> {
             self.begin(true);
         } else if line.starts_with("Func#") && line.contains(" is safe for any args") {
             self.begin(false);
-        } else if let Some(last) = &mut self.last
-            && line.starts_with(|c: char| c.is_ascii_digit())
+        } else if line.starts_with(|c: char| c.is_ascii_digit())
+            && let Some(depth) = depth(line)
         {
-            last.depth = depth(line).or(last.depth);
+            self.registers(depth);
+        }
+    }
+
+    /// `12: frame1: R0=…`, before an instruction.
+    fn registers(&mut self, depth: usize) {
+        if depth == 0 {
+            // Nothing is open: newer kernels list the code before they begin.
+            self.stack = Some(Vec::new());
+            self.moved();
+        } else if let Some(last) = &mut self.last {
+            last.depth = Some(depth);
         }
     }
 
@@ -151,11 +162,12 @@ impl Walk<'_> {
             // the start, where -1 goes to 0
             Err(_) => self.stack = Some(Vec::new()),
         }
-        if let (Some(depth), Some(stack)) = (depth, &self.stack)
-            && stack.len() != depth
-        {
-            self.stack = None;
-        }
+        let known = self.stack.take();
+        self.stack = match depth {
+            Some(0) => Some(Vec::new()),
+            Some(depth) => known.filter(|stack| stack.len() == depth),
+            None => known,
+        };
         self.moved();
     }
 

@@ -73,7 +73,14 @@ fn ways_to_where_the_verifier_stopped() {
     }
     kernels.sort();
     kernels.dedup();
-    let expect = ["6.18.level1.log", "6.18.level2.log"];
+    let expect = [
+        "5.10.level1.log",
+        "5.10.level2.log",
+        "6.18.level1.log",
+        "6.18.level2.log",
+        "7.2.level1.log",
+        "7.2.level2.log",
+    ];
     assert_eq!(kernels, expect);
 }
 
@@ -153,6 +160,16 @@ fn functions_that_are_passed_on_are_called_by_helpers_or_by_nobody() {
     check(whole, Some((&[1], false)));
     // a function that goes on without being called
     check("1: (61) r1\n10: (61) r1\nbad\n", None);
+}
+
+#[test]
+fn listings_of_the_code_are_no_way_through_it() {
+    let listing =
+        "subprog#0 main:\n  1: (85) call pc+8\nsubprog#1 one:\n 10: (95) exit\n 20: (95) exit\n";
+    let text = format!("{listing}0: R1=ctx() R10=fp0\n{ONE}10: (61) r1\nbad\n");
+    check(&text, Some((&[1], false)));
+    let text = format!("{listing}{ONE}10: (61) r1\nbad\n");
+    check(&text, None);
 }
 
 #[test]
