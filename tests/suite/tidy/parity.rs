@@ -67,8 +67,9 @@ pub(crate) fn document_is_current() -> Result<()> {
         );
         writeln!(
             text,
-            "| `{}` | {status} |",
-            word(&row, "command")?.replace('|', "\\|")
+            "| `{}` | {status}{} |",
+            word(&row, "command")?.replace('|', "\\|"),
+            kernels(&row)
         )?;
     }
     text.push_str(
