@@ -76,6 +76,7 @@ pub mod model;
 pub mod relocate;
 mod sha256;
 pub mod target;
+pub mod tracefs;
 
 pub use error::{Error, Stage};
 pub use facade::open;
