@@ -16,17 +16,36 @@
 //! ```
 
 mod error;
+mod functions;
+pub mod glob;
 mod iter;
+mod kprobe;
+mod kprobe_multi;
+mod ksyscall;
 mod link;
 mod links;
 pub mod perf;
+mod perf_event;
 mod raw_tracepoint;
-mod tracing;
+mod struct_ops;
+mod tracepoint;
+pub mod tracing;
+mod tracing_multi;
 
 pub use error::AttachError;
 pub use iter::Iter;
+pub use kprobe::Kprobe;
+pub use kprobe_multi::KprobeMulti;
+pub use ksyscall::Ksyscall;
 pub use link::{Link, Part};
 pub use links::Links;
 pub use perf::{PerfForm, ProbeForm};
+pub use perf_event::{
+    Access, Cache, CacheOp, CacheResult, HardwareEvent, PerfConfig, PerfEvents, PerfScope, Sample,
+    SoftwareEvent,
+};
 pub use raw_tracepoint::RawTracepoint;
+pub use struct_ops::StructOps;
+pub use tracepoint::Tracepoint;
 pub use tracing::Tracing;
+pub use tracing_multi::TracingMulti;
