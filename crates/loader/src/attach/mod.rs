@@ -15,16 +15,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cgroup;
 mod error;
 mod iter;
+mod legacy;
 mod link;
 mod links;
+mod lirc;
+mod mprog;
+mod netfilter;
+mod netns;
 mod raw_tracepoint;
+mod socket;
+mod sockmap;
+mod tc;
 mod tracing;
+mod xdp;
 
+pub use cgroup::Cgroup;
 pub use error::AttachError;
 pub use iter::Iter;
 pub use link::{Link, Part};
 pub use links::Links;
+pub use lirc::Lirc;
+pub use mprog::{Netkit, Tcx};
+pub use netfilter::{Netfilter, NetfilterHook};
+pub use netns::Netns;
 pub use raw_tracepoint::RawTracepoint;
+pub use socket::Socket;
+pub use sockmap::Sockmap;
+pub use tc::Tc;
 pub use tracing::Tracing;
+pub use xdp::Xdp;
