@@ -1,6 +1,7 @@
 //! What can go wrong between a program and its hook.
 
 use crate::kernel::{KernelError, Machine, explain};
+use crate::netlink::NetlinkError;
 use crate::target::TargetError;
 use bpfsys::SysError;
 use std::io;
@@ -17,6 +18,14 @@ pub enum AttachError {
         what: String,
         /// Its answer.
         source: SysError,
+    },
+    /// The kernel refused, over netlink.
+    #[error("cannot {what}")]
+    Netlink {
+        /// What was to be done.
+        what: String,
+        /// Its answer.
+        source: NetlinkError,
     },
     /// A file that attaching goes through cannot be used.
     #[error("cannot {what}: {}", path.display())]
@@ -123,11 +132,20 @@ impl AttachError {
         }
     }
 
+    /// An answer of netlink; `what` reads after "cannot".
+    pub(crate) fn netlink(what: impl Into<String>, source: NetlinkError) -> Self {
+        Self::Netlink {
+            what: what.into(),
+            source,
+        }
+    }
+
     /// The kernel's answer, if it gave one.
     #[must_use]
     pub fn sys(&self) -> Option<SysError> {
         match self {
             Self::Kernel { source, .. } => Some(*source),
+            Self::Netlink { source, .. } => source.sys(),
             Self::Auto { source, .. } => source.sys(),
             _ => None,
         }
