@@ -3,7 +3,7 @@
 use crate::kernel::{KernelError, Machine, explain};
 use crate::netlink::NetlinkError;
 use crate::target::TargetError;
-use bpfsys::SysError;
+use bpfsys::{ProgType, SysError};
 use std::io;
 use std::path::PathBuf;
 
@@ -108,6 +108,14 @@ pub enum AttachError {
         program: String,
         /// Why not.
         why: String,
+    },
+    /// The target is of another kind than programs of this type attach to.
+    #[error("programs of type {prog_type} do not attach to {what}")]
+    Misfit {
+        /// The type.
+        prog_type: ProgType,
+        /// The target.
+        what: String,
     },
     /// It is attached, but not by something that can be pinned, updated or asked.
     #[error("{what} is attached without a link: it cannot be {action}")]

@@ -15,6 +15,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod auto;
+mod auto_target;
 mod cgroup;
 mod error;
 mod functions;
@@ -40,8 +42,11 @@ mod tc;
 mod tracepoint;
 pub mod tracing;
 mod tracing_multi;
+mod way;
 mod xdp;
 
+pub use auto::{AttachOptions, AutoOptions, auto, auto_with};
+pub use auto_target::AttachTarget;
 pub use cgroup::Cgroup;
 pub use error::AttachError;
 pub use iter::Iter;
