@@ -19,6 +19,7 @@ pub(crate) const SUITES: &[&str] = &[
     "kernel_probes",
     "kernel_cmds",
     "kernel_load",
+    "kernel_attach",
     "kernel_light",
     "kernel_tool",
     "oracle_bpftool",
