@@ -73,6 +73,7 @@ pub mod link_objects;
 pub mod model;
 pub mod relocate;
 mod sha256;
+pub mod symbols;
 pub mod target;
 
 pub use error::{Error, Stage};
