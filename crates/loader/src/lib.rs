@@ -7,7 +7,8 @@
 //! 3. [`target`]: what must be known of the kernel, asked for when needed, or given;
 //! 4. [`relocate`]: the model and the target to a [`LoadPlan`](relocate::LoadPlan), in which
 //!    nothing is left to resolve but descriptors;
-//! 5. [`kernel`]: the plan to descriptors.
+//! 5. [`kernel`]: the plan to descriptors;
+//! 6. [`attach`]: descriptors to links.
 //!
 //! `elf`, `model` and `relocate` make no system calls: the same bytes and the same facts give the
 //! same plan.
@@ -64,6 +65,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod attach;
 pub mod elf;
 mod error;
 mod facade;

@@ -167,7 +167,7 @@ impl Machine {
     }
 }
 
-fn explain(error: &SysError, log: &str, machine: &Machine) -> Option<String> {
+pub(crate) fn explain(error: &SysError, log: &str, machine: &Machine) -> Option<String> {
     let locked = machine.lockdown.as_deref();
     if log.contains("bpf_probe_write_user") && locked.is_some_and(|mode| mode != "none") {
         return Some(format!(

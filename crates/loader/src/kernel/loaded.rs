@@ -5,7 +5,7 @@ use super::pins::{self, NewPins, file_name};
 use crate::model::{MapIdx, ProgIdx};
 use crate::relocate::StructOpsPlan;
 use bpfsys::sys::mmap::Mapping;
-use bpfsys::{BtfFd, MapFd, ProgFd, ProgType, VerifierLog};
+use bpfsys::{AttachType, BtfFd, MapFd, ProgFd, ProgType, VerifierLog};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -114,6 +114,7 @@ pub struct LoadedProgram {
     pub(super) name: String,
     pub(super) section: String,
     pub(super) prog_type: ProgType,
+    pub(super) attach_type: AttachType,
     pub(super) fd: Option<ProgFd>,
     pub(super) log: VerifierLog,
     pub(super) pins: Vec<PathBuf>,
@@ -142,6 +143,12 @@ impl LoadedProgram {
     #[must_use]
     pub fn prog_type(&self) -> ProgType {
         self.prog_type
+    }
+
+    /// The hook it is for, also where this kernel was not told; 0 when there is nothing to tell.
+    #[must_use]
+    pub fn attach_type(&self) -> AttachType {
+        self.attach_type
     }
 
     /// Its descriptor; none when it was taken.

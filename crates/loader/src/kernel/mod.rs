@@ -25,4 +25,5 @@ pub use options::{LoadOptions, TokenSource};
 pub use pins::NewPins;
 pub use prepare::Prepared;
 
+pub(crate) use hint::explain;
 pub(crate) use memlock::raise as raise_memlock;

@@ -7,11 +7,12 @@ use super::memlock;
 use super::options::LoadOptions;
 use super::pins::NewPins;
 use super::programs::Loader;
+use crate::model::sec_defs::SecDef;
 use crate::model::{MapIdx, SlotValue};
-use crate::relocate::{LoadPlan, MapAction, MapPlan};
+use crate::relocate::{LoadPlan, MapAction, MapPlan, ProgPlan};
 use crate::target::Running;
 use bpfsys::cmd::{BtfLoad, LogLevel};
-use bpfsys::{BtfFd, BtfId, MapFd, TokenFd, VerifierLog};
+use bpfsys::{AttachType, BtfFd, BtfId, MapFd, TokenFd, VerifierLog};
 use std::sync::Arc;
 
 /// A plan whose types and maps are in the kernel, and none of its programs.
@@ -194,6 +195,7 @@ impl Prepared<'_> {
                 name: program.name.clone(),
                 section: program.section.clone(),
                 prog_type: program.prog_type,
+                attach_type: hook(program),
                 fd: Some(fd),
                 log,
                 pins: Vec::new(),
@@ -267,4 +269,11 @@ impl Prepared<'_> {
         self.pins.keep();
         loaded
     }
+}
+
+/// The hook of a program, also where the kernel is too old to be told.
+fn hook(plan: &ProgPlan) -> AttachType {
+    let by_section = || SecDef::find(&plan.section).map(|def| def.attach_type);
+    let told = plan.expected_attach_type;
+    told.or_else(by_section).unwrap_or_default()
 }
