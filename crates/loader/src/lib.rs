@@ -77,6 +77,7 @@ pub mod relocate;
 mod sha256;
 pub mod symbols;
 pub mod target;
+pub mod tracefs;
 
 pub use error::{Error, Stage};
 pub use facade::open;

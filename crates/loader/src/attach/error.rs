@@ -43,6 +43,9 @@ pub enum AttachError {
         /// Its name.
         name: String,
     },
+    /// Events, probes and lists of functions are files of tracefs, which is not there.
+    #[error("tracefs is not mounted")]
+    NoTraceFs,
     /// The kernel cannot do it in any of the ways there are.
     #[error("this kernel cannot {what}")]
     Unsupported {
@@ -102,6 +105,7 @@ impl AttachError {
         match self {
             Self::Kernel { source, .. } => explain(source, "", &Machine::ask()),
             Self::Unsupported { hint, .. } => hint.clone(),
+            Self::NoTraceFs => Some("mount -t tracefs tracefs /sys/kernel/tracing".into()),
             _ => None,
         }
     }

@@ -19,6 +19,7 @@ mod error;
 mod iter;
 mod link;
 mod links;
+pub mod perf;
 mod raw_tracepoint;
 mod tracing;
 
@@ -26,5 +27,6 @@ pub use error::AttachError;
 pub use iter::Iter;
 pub use link::{Link, Part};
 pub use links::Links;
+pub use perf::{PerfForm, ProbeForm};
 pub use raw_tracepoint::RawTracepoint;
 pub use tracing::Tracing;
