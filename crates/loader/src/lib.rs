@@ -73,6 +73,7 @@ pub mod kernel;
 pub mod light;
 pub mod link_objects;
 pub mod model;
+pub mod netlink;
 pub mod relocate;
 mod sha256;
 pub mod symbols;

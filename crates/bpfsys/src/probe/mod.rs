@@ -28,6 +28,7 @@ pub use helper::{helper, helper_with};
 pub use link::link_type;
 pub use map_type::map_type;
 pub use prog_type::{prog_type, prog_type_with};
+pub use syscall_wrapper::syscall_function;
 
 use crate::error::{LoadError, SysError};
 use core::fmt;

@@ -131,6 +131,23 @@ impl AsFd for PerfEvent {
     }
 }
 
+impl TryFrom<OwnedFd> for PerfEvent {
+    type Error = SysError;
+
+    /// Takes an event that was opened elsewhere, after checking that it is one through
+    /// `/proc/self/fd`.
+    fn try_from(fd: OwnedFd) -> Result<Self, SysError> {
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let kind = nix::fcntl::readlink(&*path)
+            .map_err(|errno| SysError::from_errno(Op::FdKind, errno))?;
+        if kind == "anon_inode:[perf_event]" {
+            Ok(Self(fd))
+        } else {
+            Err(SysError::refused(Op::FdKind, Refusal::WrongKind))
+        }
+    }
+}
+
 impl From<PerfEvent> for OwnedFd {
     fn from(event: PerfEvent) -> Self {
         event.0

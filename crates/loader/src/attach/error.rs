@@ -1,6 +1,8 @@
 //! What can go wrong between a program and its hook.
 
-use crate::kernel::{Machine, explain};
+use crate::kernel::{KernelError, Machine, explain};
+use crate::netlink::NetlinkError;
+use crate::target::TargetError;
 use bpfsys::SysError;
 use std::io;
 use std::path::PathBuf;
@@ -16,6 +18,14 @@ pub enum AttachError {
         what: String,
         /// Its answer.
         source: SysError,
+    },
+    /// The kernel refused, over netlink.
+    #[error("cannot {what}")]
+    Netlink {
+        /// What was to be done.
+        what: String,
+        /// Its answer.
+        source: NetlinkError,
     },
     /// A file that attaching goes through cannot be used.
     #[error("cannot {what}: {}", path.display())]
@@ -43,6 +53,16 @@ pub enum AttachError {
         /// Its name.
         name: String,
     },
+    /// A name or pattern stands for several things where it must stand for one.
+    #[error("there are {}{what} '{name}'", several(.count))]
+    Ambiguous {
+        /// What: `functions`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// How many, where that is known.
+        count: Option<usize>,
+    },
     /// Events, probes and lists of functions are files of tracefs, which is not there.
     #[error("tracefs is not mounted")]
     NoTraceFs,
@@ -53,6 +73,25 @@ pub enum AttachError {
         what: String,
         /// What brings it.
         hint: Option<String>,
+    },
+    /// The kernel's types cannot be read.
+    #[error("cannot look for functions in the kernel's types")]
+    Types {
+        /// Why not.
+        source: Box<TargetError>,
+    },
+    /// What the load has made does not have it any more.
+    #[error(transparent)]
+    Loaded(Box<KernelError>),
+    /// A program did not attach as its section says.
+    #[error("cannot attach program '{program}' of section '{section}'")]
+    Auto {
+        /// The program.
+        program: String,
+        /// Its section.
+        section: String,
+        /// Why not.
+        source: Box<Self>,
     },
     /// Options that do not go together.
     #[error("{what}: {why}")]
@@ -80,10 +119,22 @@ pub enum AttachError {
     },
 }
 
+fn several(count: &Option<usize>) -> String {
+    count.map_or("several ".to_owned(), |count| format!("{count} "))
+}
+
 impl AttachError {
     /// An answer of the kernel; `what` reads after "cannot".
     pub(crate) fn kernel(what: impl Into<String>, source: SysError) -> Self {
         Self::Kernel {
+            what: what.into(),
+            source,
+        }
+    }
+
+    /// An answer of netlink; `what` reads after "cannot".
+    pub(crate) fn netlink(what: impl Into<String>, source: NetlinkError) -> Self {
+        Self::Netlink {
             what: what.into(),
             source,
         }
@@ -94,6 +145,8 @@ impl AttachError {
     pub fn sys(&self) -> Option<SysError> {
         match self {
             Self::Kernel { source, .. } => Some(*source),
+            Self::Netlink { source, .. } => source.sys(),
+            Self::Auto { source, .. } => source.sys(),
             _ => None,
         }
     }
@@ -105,6 +158,8 @@ impl AttachError {
         match self {
             Self::Kernel { source, .. } => explain(source, "", &Machine::ask()),
             Self::Unsupported { hint, .. } => hint.clone(),
+            Self::Auto { source, .. } => source.hint(),
+            Self::Loaded(source) => source.hint(),
             Self::NoTraceFs => Some("mount -t tracefs tracefs /sys/kernel/tracing".into()),
             _ => None,
         }

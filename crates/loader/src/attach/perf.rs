@@ -1,11 +1,12 @@
 //! Programs on perf events: what probes, tracepoints and counters have in common.
 
 use super::{AttachError, Link};
+use crate::tracefs::ProbeEvent;
 use bpfsys::cmd::LinkCreate;
 use bpfsys::cmd::link::LinkTarget;
-use bpfsys::sys::perf_event::PerfEvent;
-use bpfsys::uapi::perf::PerfEventAttr;
-use bpfsys::{LinkFd, LinkType, ProgFd, probe};
+use bpfsys::sys::perf_event::{PerfEvent, Target};
+use bpfsys::uapi::perf::{PerfEventAttr, TYPE_TRACEPOINT};
+use bpfsys::{LinkFd, LinkType, ProgFd, cpus, probe};
 use nix::errno::Errno;
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -136,6 +137,61 @@ pub fn on_event(
             Ok(Link::without_fd(what, event))
         }
     }
+}
+
+/// Whoever comes past a probe: those of an event that is opened on one CPU run on all.
+#[must_use]
+pub fn all_processes() -> Target {
+    Target {
+        pid: -1,
+        cpu: online().first().copied().unwrap_or(0),
+    }
+}
+
+/// The CPUs on which events can be opened now; none where the kernel does not say.
+#[must_use]
+pub fn online() -> Vec<i32> {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let list = cpus::parse_list(&text).unwrap_or_default();
+    list.into_iter()
+        .filter_map(|cpu| i32::try_from(cpu).ok())
+        .collect()
+}
+
+/// Puts a program on a tracepoint, by its number.
+///
+/// # Errors
+/// As [`on_event`].
+pub fn on_tracepoint(
+    id: u64,
+    prog: &ProgFd,
+    target: Target,
+    form: PerfForm,
+    cookie: u64,
+    what: impl Into<String>,
+) -> Result<Link, AttachError> {
+    let what = what.into();
+    let event = PerfEvent::open(PerfEventAttr::new(TYPE_TRACEPOINT, id), target)
+        .map_err(|source| AttachError::kernel(format!("open the event of {what}"), source))?;
+    on_event(event, prog, form, cookie, what)
+}
+
+/// Puts a program on a probe in tracefs, which goes with the link, or at once if this fails.
+///
+/// # Errors
+/// As [`on_event`].
+pub fn on_probe(
+    probe: ProbeEvent,
+    prog: &ProgFd,
+    target: Target,
+    form: PerfForm,
+    cookie: u64,
+    what: impl Into<String>,
+) -> Result<Link, AttachError> {
+    let what = what.into();
+    let id = probe.id();
+    let probe = Link::without_fd(what.clone(), probe);
+    on_tracepoint(id?, prog, target, form, cookie, what).map(|link| link.with_base(probe))
 }
 
 /// A link; none where the kernel has none and may do without.
