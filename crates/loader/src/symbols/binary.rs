@@ -244,7 +244,7 @@ impl Binary {
         let found = self.fitting(pattern).map_err(|error| self.fail(error))?;
         if found.is_empty() {
             return Err(self.fail(SymbolError::NoMatch {
-                pattern: pattern.text(),
+                pattern: pattern.text().to_owned(),
             }));
         }
         Ok(found)
