@@ -9,5 +9,5 @@ pub mod kernel_btf;
 pub mod keyring;
 pub mod mmap;
 pub mod perf_event;
-pub(crate) mod uprobe;
 pub mod sockopt;
+pub(crate) mod uprobe;

@@ -78,9 +78,7 @@ impl UserFile {
     pub(super) fn kernel_path(&self) -> Result<PathBuf, AttachError> {
         let missing = |source| AttachError::from(crate::symbols::BinaryError::Search(source));
         match self.pid {
-            Some(pid) if self.mapped => {
-                search::mapped(pid, self.path.as_os_str()).map_err(missing)
-            }
+            Some(pid) if self.mapped => search::mapped(pid, self.path.as_os_str()).map_err(missing),
             _ if self.path.as_os_str().as_bytes().contains(&b'/') => Ok(self.path.clone()),
             _ => search::Places::of_system()
                 .find(self.path.as_os_str())
@@ -259,13 +257,7 @@ impl Uprobe {
     }
 
     /// Attaches at one place of a file that the kernel can open.
-    fn at(
-        &self,
-        path: &Path,
-        offset: u64,
-        prog: &ProgFd,
-        what: &str,
-    ) -> Result<Link, AttachError> {
+    fn at(&self, path: &Path, offset: u64, prog: &ProgFd, what: &str) -> Result<Link, AttachError> {
         let target = match self.file.pid {
             Some(pid) => Target {
                 pid: i32::try_from(pid).map_err(|_too_large| AttachError::Missing {
@@ -367,10 +359,7 @@ mod tests {
     #[test]
     fn probes_are_shown_with_their_place() {
         let probe = Uprobe::mapped(7, "libc").offset(0x10).returns().plus(2);
-        assert_eq!(
-            probe.to_string(),
-            "uretprobe libc:0x10+0x2 in process 7"
-        );
+        assert_eq!(probe.to_string(), "uretprobe libc:0x10+0x2 in process 7");
         let probe = Uprobe::new("/a").line("a.c", 3);
         assert_eq!(probe.to_string(), "uprobe /a at a.c:3");
     }

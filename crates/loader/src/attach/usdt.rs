@@ -356,7 +356,8 @@ impl Usdt {
             let value = spec.encode(maps.layout, Endian::NATIVE);
             let value = value.ok_or_else(|| AttachError::Program {
                 program: self.to_string(),
-                why: "was compiled with a usdt.bpf.h that knows no arguments at two registers".into(),
+                why: "was compiled with a usdt.bpf.h that knows no arguments at two registers"
+                    .into(),
             })?;
             let skip = u64::from(has_better_place(file, place.offset));
             place.offset += skip;
@@ -389,12 +390,7 @@ impl Usdt {
 
 impl Taken {
     /// Describes the arguments at all places, each description once; the number of each place.
-    fn fill(
-        &mut self,
-        found: &[Found],
-        what: &str,
-        locate: bool,
-    ) -> Result<Vec<u32>, AttachError> {
+    fn fill(&mut self, found: &[Found], what: &str, locate: bool) -> Result<Vec<u32>, AttachError> {
         let mut known: BTreeMap<&[u8], u32> = BTreeMap::new();
         let mut numbers = Vec::with_capacity(found.len());
         for found in found {
@@ -496,7 +492,10 @@ mod tests {
         assert_eq!(shown("/a:b:c").unwrap(), "usdt /a:b:c");
         for target in ["", "/a", "/a:b", "/a:b:", ":b:c", "/a::c", "/a:b:c:d"] {
             let error = shown(target).unwrap_err().to_string();
-            assert!(error.ends_with("is no path, provider and name of a static probe"), "{error}");
+            assert!(
+                error.ends_with("is no path, provider and name of a static probe"),
+                "{error}"
+            );
         }
     }
 }
