@@ -192,6 +192,8 @@ const ROWS: &[Row] = &[
     runs("tail_calls", OLD, &[]),
     runs("target", OLD, &[("program", 1064)]),
     row("traces_program", Not("function 'subject' to attach to")),
+    row("usdt", Loads(OLD)),
+    row("usdt_plain", Loads(OLD)),
     runs("version", OLD, &[]),
 ];
 
