@@ -5,7 +5,7 @@ use loader::attach::{AttachOptions, AutoOptions};
 use rbpftool_tests::{Private, ensure_eq};
 use serde_json::json;
 
-use crate::support::{Bench, Fire, counted, guest_only, load, shown, since};
+use crate::support::{Bench, Fire, counted, guest_only, load, shown, since, since_fprobe};
 
 const COOKIE: u64 = 0x1122_3344_5566_7788;
 
@@ -85,7 +85,7 @@ fn one(_: &Private, row: &Row) -> Result<()> {
     options.programs.insert(row.program.to_owned(), how);
     let links = match loaded.attach_with(&options) {
         Ok(links) => links,
-        Err(e) => return Err(since(row.since, e.into())),
+        Err(e) => return Err(since_fprobe(row.since, e.into())),
     };
     let link = links.iter().next().context("no link")?;
     row.fire.run(&loaded, link)?;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Bench, Fire, counted, gone, guest_only, load, load_with, older_than, program, shown, since,
+    since_fprobe,
 };
 
 /// Since ever, as far as this toolkit is concerned.
@@ -141,10 +142,11 @@ const FORMS: [Form; 38] = [
     form("tp_btf_s", (7, 2), Fire::Getpgid, RAW, SAYS_RAW_CALL),
     form("fentry", ALWAYS, Fire::Sleep, TRACING, SAYS_ENTRY),
     form("fexit", ALWAYS, Fire::Sleep, TRACING, SAYS_EXIT),
-    form("fentry_s", ALWAYS, Fire::Getpgid, TRACING, SAYS_ENTRY),
-    form("fexit_s", ALWAYS, Fire::Getpgid, TRACING, SAYS_EXIT),
+    // before, only kernels built with error injection let programs sleep in system calls
+    form("fentry_s", (7, 2), Fire::Getpgid, TRACING, SAYS_ENTRY),
+    form("fexit_s", (7, 2), Fire::Getpgid, TRACING, SAYS_EXIT),
     form("fmod_ret", ALWAYS, Fire::Getpgid, TRACING, SAYS_MODIFY),
-    form("fmod_ret_s", (6, 1), Fire::Test1, TRACING, SAYS_MODIFY),
+    form("fmod_ret_s", (6, 3), Fire::Test1, TRACING, SAYS_MODIFY),
     form("fsession", (7, 0), Fire::Sleep, TRACING, SAYS_SESSION),
     form("fsession_s", (7, 0), Fire::Getpgid, TRACING, SAYS_SESSION),
     form(
@@ -232,7 +234,7 @@ fn one(private: &Private, form: &Form) -> Result<()> {
     };
     let links = match loaded.attach() {
         Ok(links) => links,
-        Err(e) => return Err(since(form.since, e.into())),
+        Err(e) => return Err(since_fprobe(form.since, e.into())),
     };
     let link = only(links)?;
     form.fire.run(&loaded, &link)?;

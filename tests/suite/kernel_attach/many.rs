@@ -8,7 +8,9 @@ use loader::target::Running;
 use rbpftool_tests::{Private, ensure_eq};
 use serde_json::{Value, json};
 
-use crate::support::{Bench, Fire, counted, gone, load, older_than, program, shown, since};
+use crate::support::{
+    Bench, Fire, counted, gone, load, older_than, program, shown, since, since_fprobe,
+};
 
 /// Attributes of devices: more than a thousand functions that hardly ever run.
 const THOUSAND: &str = "*_show";
@@ -31,7 +33,8 @@ fn fd<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l ProgFd> {
 }
 
 fn attached(many: &KprobeMulti<'_>, prog: &ProgFd) -> Result<Link> {
-    many.attach(prog).map_err(|e| since((5, 18), e.into()))
+    many.attach(prog)
+        .map_err(|e| since_fprobe((5, 18), e.into()))
 }
 
 fn by_name_and_address(_: &Private) -> Result<()> {

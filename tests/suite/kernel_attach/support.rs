@@ -8,6 +8,7 @@ use bpfsys::cmd::{IterCreate, MapLookupElem, ProgTestRun};
 use bpfsys::{KernelVersion, LinkFd, LinkId, SysError};
 use loader::attach::Link;
 use loader::kernel::{LoadOptions, Loaded, LoadedProgram};
+use rbpftool_tests::kernel::KernelConfig;
 use rbpftool_tests::{Place, Private, Suite, fixture, run_tool, skip};
 use serde_json::Value;
 
@@ -104,6 +105,24 @@ pub(crate) fn since(version: (u16, u16), error: anyhow::Error) -> anyhow::Error 
         Ok(_) => error,
         Err(e) => e,
     }
+}
+
+/// The same for many functions in one link, which a kernel can be built without.
+pub(crate) fn since_fprobe(version: (u16, u16), error: anyhow::Error) -> anyhow::Error {
+    const OPTION: &str = "CONFIG_FPROBE";
+    let unsupported = |e: &(dyn std::error::Error + 'static)| {
+        e.downcast_ref()
+            .is_some_and(|e: &SysError| e.is(nix::errno::Errno::EOPNOTSUPP))
+    };
+    if error.chain().any(unsupported) && lacks(OPTION) {
+        return skip(format!("this kernel is built without {OPTION}"));
+    }
+    since(version, error)
+}
+
+/// Is the running kernel known to be built without this option?
+pub(crate) fn lacks(option: &str) -> bool {
+    KernelConfig::running().is_ok_and(|config| !config.is_set(option))
 }
 
 /// Loads these programs of a fixture, and `runs`.
