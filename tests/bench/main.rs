@@ -9,6 +9,7 @@
 mod measure;
 mod rows;
 mod state;
+mod symbol;
 mod types;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ struct Programs {
     names: PathBuf,
     dedup_c: PathBuf,
     resolve_c: PathBuf,
+    symbol_c: PathBuf,
 }
 
 impl Programs {
@@ -45,6 +47,7 @@ impl Programs {
             names: path("RBPF_NAMES")?,
             dedup_c: path("RBPF_DEDUP_C")?,
             resolve_c: path("RBPF_RESOLVE_C")?,
+            symbol_c: path("RBPF_SYMBOL_C")?,
         })
     }
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Some("--hold") => hold(args).map(|()| true),
         Some("--dedup") => said(types::dedup(&args.collect::<Vec<_>>())),
         Some("--resolve") => said(types::resolve(&args.collect::<Vec<_>>())),
+        Some("--symbol") => said(symbol::find(&args.collect::<Vec<_>>())),
         filter => bench(filter.unwrap_or_default()),
     };
     match result {

@@ -8,6 +8,7 @@ use rbpftool_tests::Private;
 use crate::Programs;
 use crate::measure::{Job, RUNS, in_turn, told_in_turn};
 use crate::state::{self, Holder};
+use crate::symbol;
 use crate::types;
 
 /// Collects the verdicts.
@@ -39,6 +40,7 @@ pub(crate) fn run(programs: &Programs, private: &Private, filter: &str) -> Resul
     table.lookup(private)?;
     table.dedup(private)?;
     table.relocations(private)?;
+    table.symbols(private)?;
     if table.missed.is_empty() {
         println!("\nevery bound is kept");
     } else {
@@ -293,6 +295,31 @@ impl Table<'_> {
             let (found, they_found) = self.inside(work, (&ours, &theirs), at, 1.0 / 3.0)?;
             self.count("with a value", found, they_found, found == they_found);
         }
+        Ok(())
+    }
+
+    /// A function by its name, of which only a debugger's table knows.
+    fn symbols(&mut self, private: &Private) -> Result<()> {
+        if !self.wants("symbol look-up") {
+            return Ok(());
+        }
+        let (file, name) = symbol::program(private.dir()).context("make a large program")?;
+        let me = std::env::current_exe().context("find this executable")?;
+        let ours = [
+            "--symbol".into(),
+            file.clone().into_os_string(),
+            name.clone().into(),
+        ];
+        let (ours, theirs) = (
+            Job::new(&me, ours),
+            Job::new(
+                &self.programs.symbol_c,
+                [file.into_os_string(), name.into()],
+            ),
+        );
+        let work = "a function in 100 MiB";
+        let (offset, their_offset) = self.inside(work, (&ours, &theirs), 0, 1.0)?;
+        self.count("at offset", offset, their_offset, offset == their_offset);
         Ok(())
     }
 
