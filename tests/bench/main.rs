@@ -7,8 +7,10 @@
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
 mod measure;
+mod objects;
 mod rows;
 mod state;
+mod symbol;
 mod types;
 
 use std::path::PathBuf;
@@ -26,6 +28,11 @@ struct Programs {
     names: PathBuf,
     dedup_c: PathBuf,
     resolve_c: PathBuf,
+    symbol_c: PathBuf,
+    load: PathBuf,
+    load_c: PathBuf,
+    plan: PathBuf,
+    fixtures: PathBuf,
 }
 
 impl Programs {
@@ -34,7 +41,7 @@ impl Programs {
             let path: PathBuf = std::env::var_os(key)
                 .with_context(|| format!("{key} is not set; run `cargo xtask bench`"))?
                 .into();
-            ensure!(path.is_file(), "{} does not exist", path.display());
+            ensure!(path.exists(), "{} does not exist", path.display());
             Ok(path)
         };
         Ok(Self {
@@ -45,6 +52,11 @@ impl Programs {
             names: path("RBPF_NAMES")?,
             dedup_c: path("RBPF_DEDUP_C")?,
             resolve_c: path("RBPF_RESOLVE_C")?,
+            symbol_c: path("RBPF_SYMBOL_C")?,
+            load: path("RBPF_LOAD")?,
+            load_c: path("RBPF_LOAD_C")?,
+            plan: path("RBPF_PLAN")?,
+            fixtures: path("RBPF_FIXTURES")?,
         })
     }
 }
@@ -57,6 +69,7 @@ fn main() -> ExitCode {
         Some("--hold") => hold(args).map(|()| true),
         Some("--dedup") => said(types::dedup(&args.collect::<Vec<_>>())),
         Some("--resolve") => said(types::resolve(&args.collect::<Vec<_>>())),
+        Some("--symbol") => said(symbol::find(&args.collect::<Vec<_>>())),
         filter => bench(filter.unwrap_or_default()),
     };
     match result {

@@ -12,6 +12,8 @@ use rbpftool_tests::state::progs;
 
 /// How many cookies are told apart.
 const SLOTS: usize = 8;
+/// Bytes of a count for each.
+const VALUE: u32 = 64;
 
 /// A program and its counts.
 pub(crate) struct Counter {
@@ -32,7 +34,7 @@ impl Counter {
 
     /// A program for many probes, or sessions.
     pub(crate) fn of(attach: Option<AttachType>) -> Result<Self> {
-        let map = MapCreate::new(MapType::ARRAY, 4, 8 * SLOTS as u32, 1)
+        let map = MapCreate::new(MapType::ARRAY, 4, VALUE, 1)
             .run()
             .context("make a map")?;
         let mut insns = Vec::new();

@@ -135,8 +135,7 @@ fn build_id() -> Result<()> {
     ensure_eq!(found.address, same.address);
     let named = binary.symbolize(found.offset)?;
     ensure_eq!(named.function.as_deref(), Some("work_static"));
-    let frame = named.frames.first();
-    let file = frame.and_then(|frame| frame.file.as_deref());
+    let file = named.line.as_ref().map(|line| line.file.as_str());
     ensure!(
         file.is_some_and(|file| file.ends_with("user/probed.c")),
         "{named:?}"
@@ -185,7 +184,7 @@ fn line(name: &str) -> Result<()> {
     ensure_eq!(places.len(), 1);
     let named = binary.symbolize(places.first().map_or(0, |place| place.offset))?;
     ensure_eq!(named.function.as_deref(), Some("work_two"));
-    ensure_eq!(named.frames.first().and_then(|frame| frame.line), Some(21));
+    ensure_eq!(named.line.map(|line| line.line), Some(21));
     let error = binary.line("probed.c", 9999).err();
     ensure!(error.is_some(), "a line after the last");
     fires(&Counter::new()?, &mut running, 1, |counter| {

@@ -5,7 +5,7 @@ use super::functions::Functions;
 use super::go::GoTable;
 use super::search::{self, Places, SearchError};
 use super::usdt::{self, Probe};
-use super::{ElfFile, Frame, Glob, LinePlace, Lines, Match, Query, Source, SymbolError, archive};
+use super::{ElfFile, Glob, LinePlace, Lines, Match, Query, Source, SymbolError, archive};
 use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::io;
@@ -30,8 +30,8 @@ pub struct Symbolized {
     pub function: Option<String>,
     /// How far into it.
     pub into: u64,
-    /// What the debug information says, the innermost function first.
-    pub frames: Vec<Frame>,
+    /// The line of source, where there is debug information.
+    pub line: Option<LinePlace>,
 }
 
 /// Why a file or something in it was not found.
@@ -365,7 +365,7 @@ impl Binary {
             found.into = address.saturating_sub(start);
         }
         match self.lines() {
-            Ok(lines) => found.frames = lines.frames(address)?,
+            Ok(lines) => found.line = lines.line_of(address)?,
             Err(SymbolError::NoLines) => {}
             Err(error) => return Err(error),
         }

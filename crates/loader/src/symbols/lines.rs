@@ -3,9 +3,10 @@
 use super::debug_file::debug_section;
 use super::read::ReadAt;
 use super::{ElfFile, SymbolError};
-use addr2line::Context;
 use btf::Endian;
-use gimli::{Dwarf, EndianArcSlice, LineProgramHeader, Reader, RunTimeEndian, SectionId, Unit};
+use gimli::{
+    Dwarf, EndianArcSlice, FileEntry, LineProgramHeader, Reader, RunTimeEndian, SectionId, Unit,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,8 +14,7 @@ type Bytes = EndianArcSlice<RunTimeEndian>;
 
 /// The debug information of a file, in memory.
 pub struct Lines {
-    dwarf: Arc<Dwarf<Bytes>>,
-    context: Context<Bytes>,
+    dwarf: Dwarf<Bytes>,
 }
 
 impl std::fmt::Debug for Lines {
@@ -34,17 +34,6 @@ pub struct LinePlace {
     pub line: u64,
 }
 
-/// A function that an address is in: the innermost, or one that has the one before it inlined.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Frame {
-    /// Its name, as the linker knows it.
-    pub function: Option<String>,
-    /// The source file.
-    pub file: Option<String>,
-    /// The line.
-    pub line: Option<u32>,
-}
-
 /// What is read for lines; other sections are of no use here and may be large.
 const WANTED: [SectionId; 9] = [
     SectionId::DebugAbbrev,
@@ -57,9 +46,6 @@ const WANTED: [SectionId; 9] = [
     SectionId::DebugStr,
     SectionId::DebugStrOffsets,
 ];
-/// Functions inlined into each other deeper than this are left out.
-const MAX_FRAMES: usize = 64;
-
 fn dwarf(error: gimli::Error) -> SymbolError {
     SymbolError::Dwarf {
         why: error.to_string(),
@@ -77,7 +63,7 @@ impl Lines {
             Endian::Big => RunTimeEndian::Big,
         };
         let mut any = false;
-        let sections = Dwarf::load(|id| {
+        let dwarf = Dwarf::load(|id| {
             let data = if WANTED.contains(&id) {
                 debug_section(file, id.name())?
             } else {
@@ -89,12 +75,7 @@ impl Lines {
         if !any {
             return Err(SymbolError::NoLines);
         }
-        let sections = Arc::new(sections);
-        let context = Context::from_arc_dwarf(Arc::clone(&sections)).map_err(dwarf)?;
-        Ok(Self {
-            dwarf: sections,
-            context,
-        })
+        Ok(Self { dwarf })
     }
 
     /// The places where the code of a line starts, in ascending order. `file` is the end of a
@@ -164,28 +145,16 @@ impl Lines {
         header: &LineProgramHeader<Bytes>,
         wanted: &str,
     ) -> Vec<(u64, String)> {
-        let text = |value| -> Option<String> {
-            let bytes = self.dwarf.attr_string(unit, value).ok()?;
-            Some(bytes.to_string_lossy().ok()?.into_owned())
-        };
         let wanted_name = wanted.rsplit('/').next().unwrap_or(wanted);
         let first = u64::from(header.version() < 5);
         let mut found = Vec::new();
         for (file, index) in header.file_names().iter().zip(first..) {
-            let Some(name) = text(file.path_name()) else {
-                continue;
-            };
             // most files are others, and are known by their last word
+            let name = self.text(unit, file.path_name()).unwrap_or_default();
             if !ends_with(&name, wanted_name) {
                 continue;
             }
-            let folder = file.directory(header).and_then(text).unwrap_or_default();
-            let above = unit
-                .comp_dir
-                .as_ref()
-                .and_then(|dir| Some(dir.to_string_lossy().ok()?.into_owned()))
-                .unwrap_or_default();
-            let path = join(&above, &join(&folder, &name));
+            let path = self.path(unit, header, file);
             if ends_with(&path, wanted) {
                 found.push((index, path));
             }
@@ -193,32 +162,79 @@ impl Lines {
         found
     }
 
-    /// The functions that an address is in, the innermost first; none where that is not known.
+    fn text(&self, unit: &Unit<Bytes>, value: gimli::AttributeValue<Bytes>) -> Option<String> {
+        let bytes = self.dwarf.attr_string(unit, value).ok()?;
+        Some(bytes.to_string_lossy().ok()?.into_owned())
+    }
+
+    /// The whole path of a file, as far as it is known.
+    fn path(
+        &self,
+        unit: &Unit<Bytes>,
+        header: &LineProgramHeader<Bytes>,
+        file: &FileEntry<Bytes>,
+    ) -> String {
+        let name = self.text(unit, file.path_name()).unwrap_or_default();
+        let folder = file.directory(header);
+        let folder = folder.and_then(|folder| self.text(unit, folder));
+        let above = unit
+            .comp_dir
+            .as_ref()
+            .and_then(|dir| Some(dir.to_string_lossy().ok()?.into_owned()));
+        let below = join(&folder.unwrap_or_default(), &name);
+        join(&above.unwrap_or_default(), &below)
+    }
+
+    /// The line that an address is of; none where that is not known.
     ///
     /// # Errors
     /// The information is damaged.
-    pub fn frames(&self, address: u64) -> Result<Vec<Frame>, SymbolError> {
-        let mut frames = Vec::new();
-        let mut found = self
-            .context
-            .find_frames(address)
-            .skip_all_loads()
-            .map_err(dwarf)?;
-        while let Some(frame) = found.next().map_err(dwarf)? {
-            let location = frame.location.as_ref();
-            frames.push(Frame {
-                function: frame
-                    .function
-                    .as_ref()
-                    .and_then(|f| f.raw_name().ok().map(std::borrow::Cow::into_owned)),
-                file: location.and_then(|l| l.file).map(str::to_owned),
-                line: location.and_then(|l| l.line),
-            });
-            if frames.len() >= MAX_FRAMES {
-                break;
+    pub fn line_of(&self, address: u64) -> Result<Option<LinePlace>, SymbolError> {
+        let mut units = self.dwarf.units();
+        while let Some(header) = units.next().map_err(dwarf)? {
+            let unit = self.dwarf.unit(header).map_err(dwarf)?;
+            if !self.may_have(&unit, address)? {
+                continue;
+            }
+            let Some(program) = unit.line_program.clone() else {
+                continue;
+            };
+            let mut rows = program.rows();
+            // what the row before says of what follows it: its address, file and line
+            let mut last: Option<(u64, u64, u64)> = None;
+            while let Some((header, row)) = rows.next_row().map_err(dwarf)? {
+                if let Some((start, file, line)) = last
+                    && (start..row.address()).contains(&address)
+                {
+                    let file = header.file(file);
+                    return Ok(Some(LinePlace {
+                        address: start,
+                        file: file
+                            .map(|file| self.path(&unit, header, file))
+                            .unwrap_or_default(),
+                        line,
+                    }));
+                }
+                let line = row.line().map(std::num::NonZeroU64::get);
+                last = line
+                    .filter(|_| !row.end_sequence())
+                    .map(|line| (row.address(), row.file_index(), line));
             }
         }
-        Ok(frames)
+        Ok(None)
+    }
+
+    /// Whether a unit has code at an address, or does not say what it has.
+    fn may_have(&self, unit: &Unit<Bytes>, address: u64) -> Result<bool, SymbolError> {
+        let mut ranges = self.dwarf.unit_ranges(unit).map_err(dwarf)?;
+        let mut any = false;
+        while let Some(range) = ranges.next().map_err(dwarf)? {
+            any = true;
+            if (range.begin..range.end).contains(&address) {
+                return Ok(true);
+            }
+        }
+        Ok(!any)
     }
 }
 

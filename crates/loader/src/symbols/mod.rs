@@ -48,7 +48,7 @@ pub use file::{Class, ElfFile, Section, Segment};
 pub use functions::{Function, Functions};
 pub use glob::Glob;
 pub use ld_cache::{CacheEntry, ld_cache};
-pub use lines::{Frame, LinePlace, Lines};
+pub use lines::{LinePlace, Lines};
 pub use maps::{Mapping, parse_maps};
 pub use notes::{Note, notes};
 pub use offset::Match;
