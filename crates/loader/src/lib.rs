@@ -73,9 +73,12 @@ pub mod kernel;
 pub mod light;
 pub mod link_objects;
 pub mod model;
+pub mod netlink;
 pub mod relocate;
 mod sha256;
+pub mod symbols;
 pub mod target;
+pub mod tracefs;
 
 pub use error::{Error, Stage};
 pub use facade::open;

@@ -487,8 +487,14 @@ fn not_attached(private: &Private) -> Result<()> {
         object("sections_probe"),
         dir.display()
     );
-    refused(&line, "autoattach is not supported yet for program")?;
+    // kernel functions, without kprobes or with them files without these functions
+    refused(&line, "failed to attach program")?;
     ensure!(!dir.exists(), "it leaves a directory");
+    let links: Result<Vec<_>, _> = bpfsys::link_ids().collect();
+    let before = links?;
+    refused(&line, "failed to attach program")?;
+    let links: Result<Vec<_>, _> = bpfsys::link_ids().collect();
+    ensure_eq!(links?, before, "links that are left");
     Ok(())
 }
 

@@ -6,39 +6,55 @@ use crate::sys::perf_event::{PerfEvent, Target};
 use crate::uapi::perf::{FLAG_DISABLED, PerfEventAttr};
 use core::ffi::CStr;
 use nix::errno::Errno;
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
 /// Where the number of the event type for kernel probes is.
 const KPROBE_TYPE: &str = "/sys/bus/event_source/devices/kprobe/type";
 
-/// The wrapper of `bpf()`, on architectures that have wrappers.
-const WRAPPER: Option<&CStr> = if cfg!(target_arch = "x86_64") {
-    Some(c"__x64_sys_bpf")
+/// What begins the names of wrappers, on architectures that have them.
+const PREFIX: Option<&str> = if cfg!(target_arch = "x86_64") {
+    Some("__x64_sys_")
 } else if cfg!(target_arch = "x86") {
-    Some(c"__ia32_sys_bpf")
+    Some("__ia32_sys_")
 } else if cfg!(target_arch = "aarch64") {
-    Some(c"__arm64_sys_bpf")
+    Some("__arm64_sys_")
 } else if cfg!(target_arch = "s390x") {
-    Some(c"__s390x_sys_bpf")
+    Some("__s390x_sys_")
 } else if cfg!(any(target_arch = "riscv64", target_arch = "riscv32")) {
-    Some(c"__riscv_sys_bpf")
+    Some("__riscv_sys_")
 } else if cfg!(any(target_arch = "powerpc", target_arch = "powerpc64")) {
-    Some(c"__powerpc_sys_bpf")
+    Some("__powerpc_sys_")
 } else {
     None
 };
 
+/// The function in which the running kernel handles a system call, by the call's name: that of
+/// the wrapper where there are wrappers (see the feature `syscall_wrapper`).
+#[must_use]
+pub fn syscall_function(name: &str) -> String {
+    let has = super::Feature::by_name("syscall_wrapper").map(super::Feature::probe);
+    match (PREFIX, has) {
+        (Some(prefix), Some(Support::Yes | Support::Unknown(_))) => format!("{prefix}{name}"),
+        _ => format!("__se_sys_{name}"),
+    }
+}
+
 /// Whether the functions of system calls take a pointer to saved registers.
 pub(super) fn probe() -> Support {
-    let Some(wrapper) = WRAPPER else {
+    let Some(prefix) = PREFIX else {
         return Support::No;
     };
-    match by_event(wrapper) {
+    let name = format!("{prefix}bpf");
+    let Ok(wrapper) = CString::new(name.as_str()) else {
+        return Support::No;
+    };
+    match by_event(&wrapper) {
         Some(Ok(())) => Support::Yes,
         Some(Err(error)) if error.is(Errno::ENOENT) => Support::No,
         // No kernel probes, or no right to them.
-        _ => by_symbol(wrapper),
+        _ => by_symbol(&name),
     }
 }
 
@@ -52,7 +68,7 @@ fn by_event(wrapper: &CStr) -> Option<Result<(), SysError>> {
 }
 
 /// Looks for the wrapper among the kernel's symbols, whose names everybody may see.
-fn by_symbol(wrapper: &CStr) -> Support {
+fn by_symbol(wrapper: &str) -> Support {
     let io = |error: std::io::Error| SysError::from_io(Op::Symbols, &error);
     let list = match File::open("/proc/kallsyms") {
         Ok(file) => BufReader::with_capacity(1 << 16, file),
@@ -66,7 +82,7 @@ fn by_symbol(wrapper: &CStr) -> Support {
         };
         any = true;
         let name = line.split(u8::is_ascii_whitespace).nth(2);
-        if name == Some(wrapper.to_bytes()) {
+        if name == Some(wrapper.as_bytes()) {
             return Support::Yes;
         }
     }

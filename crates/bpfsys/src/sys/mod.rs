@@ -1,5 +1,5 @@
-//! The unsafe mechanism: the system call, file descriptors, mappings, perf events and
-//! keyrings.
+//! The unsafe mechanism: the system call, file descriptors, mappings, perf events,
+//! keyrings and socket options.
 //!
 //! Nothing here knows what a command means; that is the business of [`cmd`](crate::cmd).
 
@@ -9,3 +9,5 @@ pub mod kernel_btf;
 pub mod keyring;
 pub mod mmap;
 pub mod perf_event;
+pub mod sockopt;
+pub(crate) mod uprobe;

@@ -75,8 +75,9 @@ impl PerfEvent {
         // event types do not follow, or a string borrowed by `open_probe` during this call.
         let raw = unsafe { libc::syscall(libc::SYS_perf_event_open, attr, pid, cpu, group, flags) };
         if raw < 0 {
-            let errno = nix::errno::Errno::last();
-            return Err(SysError::from_errno(Op::PerfEventOpen, errno));
+            // Some answers, such as ENOTSUPP, have no name in user space.
+            let errno = nix::errno::Errno::last_raw();
+            return Err(SysError::from_raw(Op::PerfEventOpen, errno));
         }
         let raw = i32::try_from(raw)
             .map_err(|_too_large| SysError::refused(Op::PerfEventOpen, Refusal::BadAnswer))?;
@@ -91,8 +92,8 @@ impl PerfEvent {
         // SAFETY: all three requests take their argument as a number.
         let result = unsafe { libc::ioctl(fd, request, c_ulong::from(argument)) };
         if result < 0 {
-            let errno = nix::errno::Errno::last();
-            return Err(SysError::from_errno(Op::PerfIoctl, errno));
+            let errno = nix::errno::Errno::last_raw();
+            return Err(SysError::from_raw(Op::PerfIoctl, errno));
         }
         Ok(())
     }
@@ -128,6 +129,23 @@ impl PerfEvent {
 impl AsFd for PerfEvent {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+impl TryFrom<OwnedFd> for PerfEvent {
+    type Error = SysError;
+
+    /// Takes an event that was opened elsewhere, after checking that it is one through
+    /// `/proc/self/fd`.
+    fn try_from(fd: OwnedFd) -> Result<Self, SysError> {
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let kind = nix::fcntl::readlink(&*path)
+            .map_err(|errno| SysError::from_errno(Op::FdKind, errno))?;
+        if kind == "anon_inode:[perf_event]" {
+            Ok(Self(fd))
+        } else {
+            Err(SysError::refused(Op::FdKind, Refusal::WrongKind))
+        }
     }
 }
 

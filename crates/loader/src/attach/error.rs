@@ -1,7 +1,9 @@
 //! What can go wrong between a program and its hook.
 
-use crate::kernel::{Machine, explain};
-use bpfsys::SysError;
+use crate::kernel::{KernelError, Machine, explain};
+use crate::netlink::NetlinkError;
+use crate::target::TargetError;
+use bpfsys::{ProgType, SysError};
 use std::io;
 use std::path::PathBuf;
 
@@ -16,6 +18,14 @@ pub enum AttachError {
         what: String,
         /// Its answer.
         source: SysError,
+    },
+    /// The kernel refused, over netlink.
+    #[error("cannot {what}")]
+    Netlink {
+        /// What was to be done.
+        what: String,
+        /// Its answer.
+        source: NetlinkError,
     },
     /// A file that attaching goes through cannot be used.
     #[error("cannot {what}: {}", path.display())]
@@ -43,6 +53,22 @@ pub enum AttachError {
         /// Its name.
         name: String,
     },
+    /// A name or pattern stands for several things where it must stand for one.
+    #[error("there are {}{what} '{name}'", several(.count))]
+    Ambiguous {
+        /// What: `functions`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// How many, where that is known.
+        count: Option<usize>,
+    },
+    /// Events, probes and lists of functions are files of tracefs, which is not there.
+    #[error("tracefs is not mounted")]
+    NoTraceFs,
+    /// A file of user space, or a place in it, was not found.
+    #[error(transparent)]
+    Binary(#[from] crate::symbols::BinaryError),
     /// The kernel cannot do it in any of the ways there are.
     #[error("this kernel cannot {what}")]
     Unsupported {
@@ -50,6 +76,25 @@ pub enum AttachError {
         what: String,
         /// What brings it.
         hint: Option<String>,
+    },
+    /// The kernel's types cannot be read.
+    #[error("cannot look for functions in the kernel's types")]
+    Types {
+        /// Why not.
+        source: Box<TargetError>,
+    },
+    /// What the load has made does not have it any more.
+    #[error(transparent)]
+    Loaded(Box<KernelError>),
+    /// A program did not attach as its section says.
+    #[error("cannot attach program '{program}' of section '{section}'")]
+    Auto {
+        /// The program.
+        program: String,
+        /// Its section.
+        section: String,
+        /// Why not.
+        source: Box<Self>,
     },
     /// Options that do not go together.
     #[error("{what}: {why}")]
@@ -67,6 +112,14 @@ pub enum AttachError {
         /// Why not.
         why: String,
     },
+    /// The target is of another kind than programs of this type attach to.
+    #[error("programs of type {prog_type} do not attach to {what}")]
+    Misfit {
+        /// The type.
+        prog_type: ProgType,
+        /// The target.
+        what: String,
+    },
     /// It is attached, but not by something that can be pinned, updated or asked.
     #[error("{what} is attached without a link: it cannot be {action}")]
     NotALink {
@@ -75,6 +128,10 @@ pub enum AttachError {
         /// What was to be done with it: `pinned`.
         action: &'static str,
     },
+}
+
+fn several(count: &Option<usize>) -> String {
+    count.map_or("several ".to_owned(), |count| format!("{count} "))
 }
 
 impl AttachError {
@@ -86,11 +143,21 @@ impl AttachError {
         }
     }
 
+    /// An answer of netlink; `what` reads after "cannot".
+    pub(crate) fn netlink(what: impl Into<String>, source: NetlinkError) -> Self {
+        Self::Netlink {
+            what: what.into(),
+            source,
+        }
+    }
+
     /// The kernel's answer, if it gave one.
     #[must_use]
     pub fn sys(&self) -> Option<SysError> {
         match self {
             Self::Kernel { source, .. } => Some(*source),
+            Self::Netlink { source, .. } => source.sys(),
+            Self::Auto { source, .. } => source.sys(),
             _ => None,
         }
     }
@@ -102,6 +169,9 @@ impl AttachError {
         match self {
             Self::Kernel { source, .. } => explain(source, "", &Machine::ask()),
             Self::Unsupported { hint, .. } => hint.clone(),
+            Self::Auto { source, .. } => source.hint(),
+            Self::Loaded(source) => source.hint(),
+            Self::NoTraceFs => Some("mount -t tracefs tracefs /sys/kernel/tracing".into()),
             _ => None,
         }
     }

@@ -86,6 +86,12 @@ impl Link {
         self
     }
 
+    /// Keeps something that all the rest stands on: it is undone last.
+    pub fn with_base(mut self, part: impl Part + 'static) -> Self {
+        self.parts.insert(0, Box::new(part));
+        self
+    }
+
     /// Takes over a link that is pinned.
     ///
     /// # Errors
@@ -303,8 +309,9 @@ mod tests {
     fn parts_are_undone_once_from_the_last_to_the_first() {
         let log = Arc::new(Mutex::new(Vec::new()));
         let one = |n| Link::without_fd(format!("place {n}"), Note(n, Arc::clone(&log)));
-        drop(one(1).with_part(Note(3, Arc::clone(&log))));
-        assert_eq!(*log.lock().unwrap(), [3, 1]);
+        let based = one(1).with_part(Note(3, Arc::clone(&log)));
+        drop(based.with_base(Note(4, Arc::clone(&log))));
+        assert_eq!(*log.lock().unwrap(), [3, 1, 4]);
         log.lock().unwrap().clear();
         let error = Link::group("three places", vec![one(1), one(2), one(3)]).detach();
         assert_eq!(error.unwrap_err().to_string(), "there is no place 'two'");

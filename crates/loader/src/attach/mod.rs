@@ -15,16 +15,67 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod auto;
+mod auto_target;
+mod cgroup;
 mod error;
+mod functions;
+pub mod glob;
 mod iter;
+mod kprobe;
+mod kprobe_multi;
+mod ksyscall;
+mod legacy;
 mod link;
 mod links;
+mod lirc;
+mod mprog;
+mod netfilter;
+mod netns;
+pub mod perf;
+mod perf_event;
 mod raw_tracepoint;
-mod tracing;
+mod socket;
+mod sockmap;
+mod struct_ops;
+mod tc;
+mod tracepoint;
+pub mod tracing;
+mod tracing_multi;
+mod uprobe;
+mod uprobe_multi;
+mod usdt;
+mod way;
+mod xdp;
 
+pub use auto::{AttachOptions, AutoOptions, auto, auto_with};
+pub use auto_target::AttachTarget;
+pub use cgroup::Cgroup;
 pub use error::AttachError;
 pub use iter::Iter;
+pub use kprobe::Kprobe;
+pub use kprobe_multi::KprobeMulti;
+pub use ksyscall::Ksyscall;
 pub use link::{Link, Part};
 pub use links::Links;
+pub use lirc::Lirc;
+pub use mprog::{Netkit, Tcx};
+pub use netfilter::{Netfilter, NetfilterHook};
+pub use netns::Netns;
+pub use perf::{PerfForm, ProbeForm};
+pub use perf_event::{
+    Access, Cache, CacheOp, CacheResult, HardwareEvent, PerfConfig, PerfEvents, PerfScope, Sample,
+    SoftwareEvent,
+};
 pub use raw_tracepoint::RawTracepoint;
+pub use socket::Socket;
+pub use sockmap::Sockmap;
+pub use struct_ops::StructOps;
+pub use tc::Tc;
+pub use tracepoint::Tracepoint;
 pub use tracing::Tracing;
+pub use tracing_multi::TracingMulti;
+pub use uprobe::Uprobe;
+pub use uprobe_multi::UprobeMulti;
+pub use usdt::{Usdt, UsdtForm, UsdtMaps};
+pub use xdp::Xdp;

@@ -2,9 +2,11 @@
 //! functions, BTF tracepoints, security hooks, functions of other programs.
 
 use super::{AttachError, Link};
+use bpfsys::BtfFd;
 use bpfsys::cmd::link::LinkTarget;
 use bpfsys::cmd::{LinkCreate, RawTracepointOpen};
 use bpfsys::{AttachType, ProgFd};
+use btf::{Btf, Kind};
 use nix::errno::Errno;
 
 /// Where a program's load said that it goes: fentry, fexit, fmod_ret, fsession, tp_btf, lsm,
@@ -15,6 +17,7 @@ use nix::errno::Errno;
 #[doc(alias = "bpf_program__attach_freplace")]
 pub struct Tracing<'a> {
     attach_type: AttachType,
+    what: &'a str,
     cookie: u64,
     target: Option<(&'a ProgFd, u32)>,
 }
@@ -25,9 +28,17 @@ impl<'a> Tracing<'a> {
     pub fn new(attach_type: AttachType) -> Self {
         Self {
             attach_type,
+            what: "what the program was loaded for",
             cookie: 0,
             target: None,
         }
+    }
+
+    /// What it is called in messages: `fentry/do_nanosleep`.
+    #[must_use]
+    pub fn named(mut self, what: &'a str) -> Self {
+        self.what = what;
+        self
     }
 
     /// What `bpf_get_attach_cookie` gives the program. Since Linux 5.19, for BTF tracepoints
@@ -52,7 +63,7 @@ impl<'a> Tracing<'a> {
     /// The kernel does not let programs run there, something with which this does not go together
     /// is there already, or the program was loaded for something else.
     pub fn attach(&self, prog: &ProgFd) -> Result<Link, AttachError> {
-        let what = "what the program was loaded for";
+        let what = self.what;
         let target = LinkTarget::Tracing {
             attach_type: self.attach_type,
             target: self.target,
@@ -74,4 +85,23 @@ impl<'a> Tracing<'a> {
             Err(source) => Err(AttachError::kernel(format!("attach to {what}"), source)),
         }
     }
+}
+
+/// The id of a function in the types of a loaded program, for [`Tracing::target`].
+///
+/// # Errors
+/// The program has no types, or none of a function with that name.
+#[doc(alias = "libbpf_find_prog_btf_id")]
+pub fn function_of(prog: &ProgFd, name: &str) -> Result<u32, AttachError> {
+    let missing = || AttachError::Missing {
+        what: "function of the program named",
+        name: name.to_owned(),
+    };
+    let failed = |source| AttachError::kernel("read the types of a program", source);
+    let id = prog.info().map_err(failed)?.btf_id;
+    let id = bpfsys::BtfId::new(id).ok_or_else(missing)?;
+    let data = BtfFd::by_id(id).and_then(|types| types.data());
+    let types = Btf::parse(data.map_err(failed)?).map_err(|_damaged| missing())?;
+    let found = types.find_by_name_kind(name.as_bytes(), Kind::Func);
+    found.map(btf::TypeId::get).ok_or_else(missing)
 }

@@ -116,6 +116,7 @@ pub struct LoadedProgram {
     pub(super) section: String,
     pub(super) prog_type: ProgType,
     pub(super) attach_type: AttachType,
+    pub(super) module: Option<String>,
     pub(super) fd: Option<ProgFd>,
     pub(super) log: VerifierLog,
     pub(super) pins: Vec<PathBuf>,
@@ -150,6 +151,13 @@ impl LoadedProgram {
     #[must_use]
     pub fn attach_type(&self) -> AttachType {
         self.attach_type
+    }
+
+    /// The module whose functions it attaches to; none for the kernel proper and for programs that
+    /// attach to something else.
+    #[must_use]
+    pub fn module(&self) -> Option<&str> {
+        self.module.as_deref()
     }
 
     /// Its descriptor; none when it was taken.

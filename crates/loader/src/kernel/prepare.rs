@@ -10,7 +10,7 @@ use super::programs::Loader;
 use crate::model::map::position_named;
 use crate::model::sec_defs::SecDef;
 use crate::model::{MapIdx, SlotValue};
-use crate::relocate::{LoadPlan, MapAction, ProgPlan};
+use crate::relocate::{AttachPlan, LoadPlan, MapAction, MapPlan, ProgPlan};
 use crate::target::Running;
 use bpfsys::cmd::{BtfLoad, LogLevel};
 use bpfsys::{AttachType, BtfFd, BtfId, MapFd, TokenFd, VerifierLog};
@@ -196,6 +196,7 @@ impl Prepared<'_> {
                 section: program.section.clone(),
                 prog_type: program.prog_type,
                 attach_type: hook(program),
+                module: module(plan, program),
                 fd: Some(fd),
                 log,
                 pins: Vec::new(),
@@ -269,6 +270,15 @@ impl Prepared<'_> {
         self.pins.keep();
         loaded
     }
+}
+
+/// The module whose functions a program attaches to.
+fn module(plan: &LoadPlan, program: &ProgPlan) -> Option<String> {
+    let AttachPlan::Module { module, .. } = program.attach else {
+        return None;
+    };
+    let found = plan.modules.get(module.0 as usize);
+    found.map(|found| found.name.clone())
 }
 
 /// The hook of a program, also where the kernel is too old to be told.

@@ -3,7 +3,6 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use bpfsys::cmd::{LinkCreate, MapUpdateElem};
 use bpfsys::{LinkFd, MapFd};
 use loader::kernel::{Loaded, LoadedMap, NewPins};
 
@@ -26,7 +25,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         crate::pins::check_directory(dir)?;
     }
     let object = edit::open(file, context.options)?;
-    let mut loaded = load::load(context, &object, &Edits::default(), &Log::default())?;
+    let loaded = load::load(context, &object, &Edits::default(), &Log::default())?;
     let maps = loaded
         .maps()
         .iter()
@@ -38,7 +37,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
     }
     let mut failures = Vec::new();
     for symbol in symbols {
-        match one(&mut loaded, &symbol, dir) {
+        match one(&loaded, &symbol, dir) {
             Ok((line, link)) => {
                 context.output.news(line);
                 if link.is_some() && dir.is_none() {
@@ -63,32 +62,38 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
 }
 
 /// Registers one; what to say about it, and the link that keeps it, if there is one.
-fn one(loaded: &mut Loaded, symbol: &str, dir: Option<&Path>) -> Result<(String, Option<LinkFd>)> {
+fn one(loaded: &Loaded, symbol: &str, dir: Option<&Path>) -> Result<(String, Option<LinkFd>)> {
     let shown = Escaped(symbol.as_bytes());
     let cannot = format!("can't register struct_ops {shown}");
-    let value = loaded
-        .struct_ops_value(symbol)
+    let map = loaded.map(symbol).and_then(LoadedMap::fd);
+    let map = map.ok_or_else(|| Failure::new(format_args!("{cannot}: it was not made")))?;
+    let map: MapFd = map
+        .try_clone()
         .map_err(|error| Failure::because(&cannot, error))?;
-    let by_link = loaded
-        .map(symbol)
-        .is_some_and(LoadedMap::is_registered_by_link);
-    let map = loaded.map_mut(symbol).and_then(LoadedMap::take_fd);
-    let map: MapFd = map.ok_or_else(|| Failure::new(format_args!("{cannot}: it was not made")))?;
-    MapUpdateElem::new(&map, &0_u32.to_ne_bytes(), &value)
-        .run()
-        .map_err(|error| Failure::because(&cannot, error))?;
+    let registered = loaded
+        .struct_ops(symbol)
+        .and_then(|ops| ops.attach())
+        .map_err(|error| {
+            // What was to be done is said already.
+            match error.sys() {
+                Some(answer) => Failure::because(&cannot, answer),
+                None => Failure::because(&cannot, error),
+            }
+        })?;
     let map = StructOpsMap::new(map)?;
     let (kind, name, id) = (
         kernel_type(&map.info)?,
         Escaped(map.info.name()),
         map.info.id,
     );
-    if !by_link {
-        return Ok((format!("Registered {kind} {name} id {id}"), None));
-    }
-    let link = LinkCreate::struct_ops(&map.fd)
-        .run()
-        .map_err(|error| Failure::because(&cannot, error))?;
+    let link = match registered.into_fd() {
+        Ok(link) => link,
+        // It is the map that is registered, until its element is deleted.
+        Err(registered) => {
+            registered.forget();
+            return Ok((format!("Registered {kind} {name} id {id}"), None));
+        }
+    };
     let link_id = link
         .info()
         .map_err(|error| {

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bpfsys::VerifierLog;
+use loader::attach::Links;
 use loader::kernel::{KernelError, LoadOptions, Loaded, NewPins, TokenSource};
 use loader::model::Object;
 use loader::relocate::{LoadPlan, PlanError, PlanOptions};
@@ -68,16 +69,17 @@ fn run(context: &mut Context<'_, '_>, mut words: Words<'_>, which: Which) -> Res
         ..Edits::default()
     };
     edit::apply_load(&mut object, args)?;
-    if autoattach {
-        attach::check(&object)?;
-    }
     let mut loaded = load(context, &object, &edits, &log)?;
     let mut new = pin::of_maps(&loaded);
-    pin_programs(context, &loaded, path, which, autoattach, &mut new)?;
+    let mut links = Links::new();
+    let attached = autoattach.then_some(&mut links);
+    pin_programs(context, &loaded, path, which, attached, &mut new)?;
     if let Some(dir) = pinmaps {
         pin_maps(&mut loaded, dir)?;
     }
     new.keep();
+    // Their pins keep them from here on.
+    links.forget();
     context.output.done()
 }
 
@@ -168,7 +170,7 @@ fn pin_programs(
     loaded: &Loaded,
     path: &Path,
     which: Which,
-    autoattach: bool,
+    mut attached: Option<&mut Links>,
     new: &mut NewPins,
 ) -> Result<()> {
     let programs = match which {
@@ -191,8 +193,8 @@ fn pin_programs(
             Which::First => path.to_path_buf(),
             Which::All => path.join(program.name()),
         };
-        if autoattach {
-            attach::attach(context, program, path, new)?;
+        if let Some(links) = &mut attached {
+            attach::attach(context, loaded, program, path, new, links)?;
         } else if let Some(fd) = program.fd() {
             pin::pin(new, fd, path)?;
         }
