@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,6 +54,8 @@ int main(int argc, char **argv)
 		took[n] = now() - start;
 		if (!link)
 			return 1;
+		/* a count without arrays is what the kernel refuses */
+		memset(&info, 0, sizeof(info));
 		if (bpf_link_get_info_by_fd(bpf_link__fd(link), &info, &len))
 			return 1;
 		bpf_link__destroy(link);
