@@ -27,6 +27,8 @@ pub enum Op {
     Symbols,
     /// Adding a key to a keyring.
     AddKey,
+    /// Waiting for events of descriptors.
+    Epoll,
 }
 
 impl fmt::Display for Op {
@@ -44,6 +46,7 @@ impl fmt::Display for Op {
             Self::PossibleCpus => f.write_str("/sys/devices/system/cpu/possible"),
             Self::Symbols => f.write_str("/proc/kallsyms"),
             Self::AddKey => f.write_str("add_key"),
+            Self::Epoll => f.write_str("epoll"),
         }
     }
 }
