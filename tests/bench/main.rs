@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
 mod measure;
+mod rings;
 mod rows;
 mod state;
 mod types;
@@ -26,6 +27,7 @@ struct Programs {
     names: PathBuf,
     dedup_c: PathBuf,
     resolve_c: PathBuf,
+    ringbuf_c: PathBuf,
 }
 
 impl Programs {
@@ -45,6 +47,7 @@ impl Programs {
             names: path("RBPF_NAMES")?,
             dedup_c: path("RBPF_DEDUP_C")?,
             resolve_c: path("RBPF_RESOLVE_C")?,
+            ringbuf_c: path("RBPF_RINGBUF_C")?,
         })
     }
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Some("--rss") => measure::child_rss(args.collect()).map(|()| true),
         Some("--hold") => hold(args).map(|()| true),
         Some("--dedup") => said(types::dedup(&args.collect::<Vec<_>>())),
+        Some("--ringbuf") => said(rings::ringbuf(&args.collect::<Vec<_>>())),
         Some("--resolve") => said(types::resolve(&args.collect::<Vec<_>>())),
         filter => bench(filter.unwrap_or_default()),
     };

@@ -19,6 +19,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     let lookup_c = with_libbpf(ctx, "lookup")?;
     let dedup_c = with_libbpf(ctx, "dedup")?;
     let resolve_c = with_libbpf(ctx, "resolve")?;
+    let ringbuf_c = with_libbpf(ctx, "ringbuf")?;
     vm::btf::extract(ctx).context("the types of other kernels")?;
     run::must(
         &mut ctx.cargo(&[
@@ -40,6 +41,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
         .env("RBPF_LOOKUP_C", lookup_c)
         .env("RBPF_DEDUP_C", dedup_c)
         .env("RBPF_RESOLVE_C", resolve_c)
+        .env("RBPF_RINGBUF_C", ringbuf_c)
         .env("RBPF_BTF_DIR", vm::btf::dir(ctx))
         .env("RBPF_NAMES", ctx.root.join("xtask/bench/names.txt"))
         .status()

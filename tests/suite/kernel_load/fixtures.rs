@@ -186,7 +186,7 @@ const ROWS: &[Row] = &[
     runs("static_data", OLD, &[]),
     row("static_map", Not("a map must be a global variable")),
     row("storages", Loads(V6_12)),
-    runs("streams", (6, 17), &[]),
+    row("streams", Loads(V6_1)),
     runs("strings", V6_1, &[]),
     row("struct_ops", Loads(V6_12)),
     row("struct_ops_dummy", May(&["'bpf_dummy_ops'"])),
