@@ -56,7 +56,11 @@ fn prog<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l ProgFd> {
 fn run(loaded: &Loaded, name: &str, times: u32) -> Result<()> {
     let packet = [0; 64];
     let request = ProgTestRun::new(prog(loaded, name)?).data_in(&packet);
-    request.repeat(times).run().map(drop).context("run a program")
+    request
+        .repeat(times)
+        .run()
+        .map(drop)
+        .context("run a program")
 }
 
 /// The tool, running until it is told to stop; its output goes to a file.
@@ -155,10 +159,7 @@ fn perf_events(private: &Private) -> Result<()> {
     let lost = events.iter().find_map(|event| event.get("lost"));
     ensure!(number(lost.context("none lost")?, "count")? > 0, "{lost:?}");
     // One CPU, through another element.
-    let mut one = Streaming::start(
-        private,
-        &format!("-j map event_pipe id {id} cpu 0 index 0"),
-    )?;
+    let mut one = Streaming::start(private, &format!("-j map event_pipe id {id} cpu 0 index 0"))?;
     one.until("[", || Ok(()))?;
     let (said, _errors) = one.stop(Signal::SIGINT)?;
     serde_json::from_str::<Vec<Value>>(&said).context("not JSON")?;
@@ -210,15 +211,23 @@ fn streams(_private: &Private) -> Result<()> {
     let id = both.info()?.id;
     ensure_eq!(ok(&format!("prog tracelog stdout id {id}"))?.out(), "");
     let line = ProgTestRun::new(both).run()?.retval;
-    let result: i32 = Globals::open(map(&loaded, ".bss")?)?.variable("result")?.get();
-    requires!(result != -12, "this kernel has no memory for streams (ENOMEM)");
+    let result: i32 = Globals::open(map(&loaded, ".bss")?)?
+        .variable("result")?
+        .get();
+    requires!(
+        result != -12,
+        "this kernel has no memory for streams (ENOMEM)"
+    );
     ensure_eq!((line, result), (0, 0));
     ensure_eq!(
         ok(&format!("prog tracelog stdout id {id}"))?.out(),
         "run 1\n"
     );
     let errors = ok(&format!("prog tracelog stderr id {id}"))?;
-    ensure_eq!((errors.out(), errors.err()), (String::new(), "oops 1\n".into()));
+    ensure_eq!(
+        (errors.out(), errors.err()),
+        (String::new(), "oops 1\n".into())
+    );
     ProgTestRun::new(both).run()?;
     ensure_eq!(
         ok(&format!("-j prog tracelog stdout id {id}"))?.out(),
