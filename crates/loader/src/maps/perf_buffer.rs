@@ -379,7 +379,9 @@ impl Drop for PerfBuffer {
 }
 
 impl AsFd for PerfBuffer {
-    /// The descriptor of an epoll instance: readable while a CPU has events.
+    /// The descriptor of an epoll instance: readable when a CPU has events. The kernel tells of
+    /// them once, to whoever looks first, so [`consume`](Self::consume) follows a wait for this
+    /// descriptor, not [`poll`](Self::poll).
     #[doc(alias = "perf_buffer__epoll_fd")]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.waiter.as_fd()

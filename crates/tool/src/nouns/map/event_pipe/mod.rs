@@ -4,7 +4,6 @@ mod text;
 pub mod view;
 
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::uapi::perf::{RECORD_LOST, RECORD_SAMPLE};
@@ -81,12 +80,13 @@ fn events(output: &mut Output<'_>, map: &MapFd, place: Option<(u32, u32)>) -> Re
                 return Ok(());
             }
             let mut result = Ok(());
-            let polled = buffer.poll(Some(Duration::ZERO), |cpu, event| {
+            // Not `poll`: an event that was waited for is not told of a second time.
+            let read = buffer.consume(|cpu, event| {
                 if result.is_ok() {
                     result = one(output, &event_view(cpu, index.unwrap_or(cpu), &event));
                 }
             });
-            polled.map_err(|error| failed("perf buffer polling failed", error))?;
+            read.map_err(|error| failed("perf buffer polling failed", error))?;
             result?;
             output.flush()?;
         }
