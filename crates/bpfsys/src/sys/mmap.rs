@@ -126,6 +126,7 @@ impl Mapping {
     }
 
     /// The address of `size` bytes at `offset`, aligned to `size` if that is asked for.
+    #[inline]
     fn at(&self, offset: usize, size: usize, aligned: bool) -> Option<*mut u8> {
         let end = offset.checked_add(size)?;
         if end > self.len || (aligned && !offset.is_multiple_of(size)) {
@@ -139,6 +140,7 @@ impl Mapping {
     /// The 32-bit word at `offset`, read with acquire ordering. `None` outside the mapping or at
     /// an offset that is no multiple of 4.
     #[must_use]
+    #[inline]
     pub fn load_u32(&self, offset: usize) -> Option<u32> {
         let at = self.at(offset, 4, true)?;
         #[expect(
@@ -155,6 +157,7 @@ impl Mapping {
     /// The 64-bit word at `offset`, read with acquire ordering. `None` outside the mapping or at
     /// an offset that is no multiple of 8.
     #[must_use]
+    #[inline]
     pub fn load_u64(&self, offset: usize) -> Option<u64> {
         let at = self.at(offset, 8, true)?;
         #[expect(
@@ -171,6 +174,7 @@ impl Mapping {
     /// Writes the 64-bit word at `offset` with release ordering. `None` outside the mapping, at
     /// an offset that is no multiple of 8, or when it was mapped for reading only.
     #[must_use]
+    #[inline]
     pub fn store_u64(&self, offset: usize, value: u64) -> Option<()> {
         if self.access != Access::ReadWrite {
             return None;
@@ -191,6 +195,7 @@ impl Mapping {
     /// The 32-bit word at `offset`, replaced with release ordering. `None` outside the mapping, at
     /// an offset that is no multiple of 4, or when it was mapped for reading only.
     #[must_use]
+    #[inline]
     pub fn store_u32(&self, offset: usize, value: u32) -> Option<()> {
         if self.access != Access::ReadWrite {
             return None;
@@ -235,44 +240,17 @@ impl Mapping {
     #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
         let from = self.at(offset, to.len(), false)?;
-        let mut rest = to;
-        let mut at = from;
-        // Up to the first whole word, the words, and what is left.
-        while !rest.is_empty() {
-            if at.addr().is_multiple_of(8) && rest.len() >= 8 {
-                let whole = rest.len() & !7;
-                let (words, more) = rest.split_at_mut(whole);
-                for word in words.chunks_exact_mut(8) {
-                    // SAFETY: in bounds, since `at()` checked the whole range, and aligned.
-                    let value = unsafe { load::<AtomicU64>(at) };
-                    word.copy_from_slice(&value.to_ne_bytes());
-                    at = at.wrapping_add(8);
-                }
-                rest = more;
-                continue;
-            }
-            let size = piece(at.addr(), rest.len());
-            let (first, more) = rest.split_at_mut(size);
-            match size {
-                4 => {
-                    // SAFETY: in bounds, since `at()` checked the whole range, and aligned.
-                    let value = unsafe { load::<AtomicU32>(at) };
-                    first.copy_from_slice(&value.to_ne_bytes());
-                }
-                2 => {
-                    // SAFETY: in bounds, since `at()` checked the whole range, and aligned.
-                    let value = unsafe { load::<AtomicU16>(at) };
-                    first.copy_from_slice(&value.to_ne_bytes());
-                }
-                _ => {
-                    // SAFETY: in bounds, since `at()` checked the whole range.
-                    let value = unsafe { load::<AtomicU8>(at) };
-                    first.copy_from_slice(&[value]);
-                }
-            }
-            at = at.wrapping_add(size);
-            rest = more;
+        // What small records are read by most.
+        if let Ok(word) = <&mut [u8; 8]>::try_from(&mut *to)
+            && from.addr().is_multiple_of(8)
+        {
+            // SAFETY: in bounds, since `at()` checked the whole range, and aligned.
+            let value = unsafe { load::<AtomicU64>(from) };
+            *word = value.to_ne_bytes();
+            return Some(());
         }
+        // SAFETY: `at()` checked the whole range.
+        unsafe { copy_out(from, to) };
         Some(())
     }
 
@@ -317,6 +295,51 @@ impl Mapping {
             rest = rest.get(size..).unwrap_or_default();
         }
         Some(())
+    }
+}
+
+/// Copies bytes out.
+///
+/// # Safety
+/// They are mapped, all of them.
+unsafe fn copy_out(from: *mut u8, to: &mut [u8]) {
+    let mut rest = to;
+    let mut at = from;
+    // Up to the first whole word, the words, and what is left.
+    while !rest.is_empty() {
+        if at.addr().is_multiple_of(8) && rest.len() >= 8 {
+            let whole = rest.len() & !7;
+            let (words, more) = rest.split_at_mut(whole);
+            for word in words.chunks_exact_mut(8) {
+                // SAFETY: in bounds, since `at()` checked the whole range, and aligned.
+                let value = unsafe { load::<AtomicU64>(at) };
+                word.copy_from_slice(&value.to_ne_bytes());
+                at = at.wrapping_add(8);
+            }
+            rest = more;
+            continue;
+        }
+        let size = piece(at.addr(), rest.len());
+        let (first, more) = rest.split_at_mut(size);
+        match size {
+            4 => {
+                // SAFETY: in bounds, since `at()` checked the whole range, and aligned.
+                let value = unsafe { load::<AtomicU32>(at) };
+                first.copy_from_slice(&value.to_ne_bytes());
+            }
+            2 => {
+                // SAFETY: in bounds, since `at()` checked the whole range, and aligned.
+                let value = unsafe { load::<AtomicU16>(at) };
+                first.copy_from_slice(&value.to_ne_bytes());
+            }
+            _ => {
+                // SAFETY: in bounds, since `at()` checked the whole range.
+                let value = unsafe { load::<AtomicU8>(at) };
+                first.copy_from_slice(&[value]);
+            }
+        }
+        at = at.wrapping_add(size);
+        rest = more;
     }
 }
 

@@ -73,7 +73,7 @@ impl Memory {
     fn offset(&self, position: u64) -> usize {
         // The size is that of a mapping, so what is below it is an offset of one.
         let at = position & self.size.wrapping_sub(1);
-        usize::try_from(at).map_or(usize::MAX, |at| self.page.saturating_add(at))
+        usize::try_from(at).map_or(usize::MAX, |at| self.page.wrapping_add(at))
     }
 }
 

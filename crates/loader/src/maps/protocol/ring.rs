@@ -64,6 +64,7 @@ pub struct Found {
 
 /// Bytes that a record takes: header and content, rounded up to 8.
 #[must_use]
+#[inline]
 pub const fn room(len: u32) -> u64 {
     // 2^32 and a few more: no overflow.
     (len as u64 + HEADER + 7) & !7
@@ -146,6 +147,28 @@ impl<'w, W: Words> Walk<'w, W> {
     /// A length that leads past the producer's position, or positions that fit no buffer.
     #[inline]
     pub fn step(&mut self) -> Result<Option<Found>, Damage> {
+        if self.at.wrapping_sub(self.released) >= self.hold {
+            self.release();
+        }
+        if self.at != self.end {
+            let header = self.words.header(self.at);
+            let left = self.end.wrapping_sub(self.at);
+            // Of most records there is nothing more to know.
+            if header & (BUSY | DISCARD) == 0 && room(header) <= left {
+                let position = self.at.wrapping_add(HEADER);
+                self.at = self.at.wrapping_add(room(header));
+                return Ok(Some(Found {
+                    position,
+                    len: header,
+                }));
+            }
+        }
+        self.search()
+    }
+
+    /// The next record, where it is not just the one at hand.
+    #[cold]
+    fn search(&mut self) -> Result<Option<Found>, Damage> {
         loop {
             if self.at.wrapping_sub(self.released) >= self.hold {
                 self.release();
