@@ -14,6 +14,7 @@
 
 use crate::error::{Op, SysError};
 use core::ffi::c_void;
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::os::fd::{AsFd, AsRawFd};
@@ -128,8 +129,9 @@ impl Mapping {
     /// The address of `size` bytes at `offset`, aligned to `size` if that is asked for.
     #[inline]
     fn at(&self, offset: usize, size: usize, aligned: bool) -> Option<*mut u8> {
-        let end = offset.checked_add(size)?;
-        if end > self.len || (aligned && !offset.is_multiple_of(size)) {
+        // The last offset with room for as much.
+        let last = self.len.checked_sub(size)?;
+        if offset > last || (aligned && !offset.is_multiple_of(size)) {
             return None;
         }
         // SAFETY: `offset` is within the mapping, or one past it when `size` is 0.
@@ -295,6 +297,57 @@ impl Mapping {
             rest = rest.get(size..).unwrap_or_default();
         }
         Some(())
+    }
+}
+
+/// A part of a mapping that goes on at its beginning, as the data of ring buffers does. Positions
+/// in it may be any numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct RingView<'m> {
+    base: NonNull<u8>,
+    /// The length, a power of two, less one, without the bits that are below a word.
+    words: usize,
+    mapping: PhantomData<&'m Mapping>,
+}
+
+impl Mapping {
+    /// The `len` bytes at `offset` as a ring. `None` unless they are inside, the length is a power
+    /// of two and at least 4, and the offset a multiple of 4.
+    #[must_use]
+    pub fn ring(&self, offset: usize, len: usize) -> Option<RingView<'_>> {
+        let base = self.at(offset, len, false)?;
+        if !len.is_power_of_two() || len < 4 || !offset.is_multiple_of(4) {
+            return None;
+        }
+        Some(RingView {
+            base: NonNull::new(base)?,
+            words: len.wrapping_sub(1) & !3,
+            mapping: PhantomData,
+        })
+    }
+}
+
+impl RingView<'_> {
+    /// The 32-bit word that a position is in, read with acquire ordering.
+    #[must_use]
+    #[inline]
+    pub fn load_u32(&self, position: u64) -> u32 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the length is a power of two, so upper bits mean nothing"
+        )]
+        let at = position as usize & self.words;
+        // SAFETY: four bytes less than the ring is long at most, and the ring is in the mapping.
+        let at = unsafe { self.base.as_ptr().add(at) };
+        #[expect(
+            clippy::cast_ptr_alignment,
+            reason = "the ring begins at a word, and the lower bits are masked"
+        )]
+        let at = at.cast::<u32>();
+        // SAFETY: in bounds, aligned, and mapped for as long as the mapping is borrowed; others
+        // access it atomically.
+        let word = unsafe { AtomicU32::from_ptr(at) };
+        word.load(Ordering::Acquire)
     }
 }
 
@@ -532,6 +585,32 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn rings_go_on_at_their_beginning() {
+        let map = Mapping::new(&file(8192), 8192, 0, Access::ReadWrite).unwrap();
+        for at in 0..2048_u32 {
+            let place = usize::try_from(at).unwrap() * 4;
+            map.store_u32(place, at).unwrap();
+        }
+        let ring = map.ring(4096, 4096).unwrap();
+        for (position, expect) in [
+            (0, 1024),
+            (3, 1024),
+            (4, 1025),
+            (4095, 2047),
+            (4096, 1024),
+            (u64::MAX, 2047),
+            (u64::MAX - 4, 2046),
+            (1 << 40, 1024),
+        ] {
+            assert_eq!(ring.load_u32(position), expect, "{position}");
+        }
+        assert_eq!(map.ring(4, 4).unwrap().load_u32(1 << 20), 1);
+        for (offset, len) in [(0, 4095), (0, 0), (0, 2), (4096, 8192), (1, 4), (8192, 4)] {
+            assert!(map.ring(offset, len).is_none(), "{offset} {len}");
         }
     }
 

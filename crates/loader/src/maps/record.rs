@@ -72,7 +72,9 @@ impl<'a> Record<'a> {
                 if end > len {
                     return None;
                 }
-                memory.read(start.checked_add(offset)?, to)
+                // Both are of one mapping, whose length is half of what can be counted at most;
+                // and should that be wrong, the mapping looks again.
+                memory.read(start.wrapping_add(offset), to)
             }
             Bytes::Own(bytes) => {
                 to.copy_from_slice(bytes.get(offset..end)?);

@@ -5,7 +5,7 @@ use super::protocol::Damage;
 use super::protocol::ring::{OverwriteWalk, OverwriteWords, Walk, Words};
 use super::record::Record;
 use super::wait;
-use bpfsys::sys::mmap::{Access, Mapping, page_size};
+use bpfsys::sys::mmap::{Access, Mapping, RingView, page_size};
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{MapFd, MapType, SysError};
 use core::fmt;
@@ -64,6 +64,8 @@ struct Memory {
     consumer: Mapping,
     producer: Mapping,
     size: u64,
+    /// The size, a power of two, less one.
+    mask: u64,
     page: usize,
 }
 
@@ -72,18 +74,26 @@ impl Memory {
     #[inline]
     fn offset(&self, position: u64) -> usize {
         // The size is that of a mapping, so what is below it is an offset of one.
-        let at = position & self.size.wrapping_sub(1);
+        let at = position & self.mask;
         usize::try_from(at).map_or(usize::MAX, |at| self.page.wrapping_add(at))
     }
 }
 
-impl Words for Memory {
+impl Memory {
+    /// What is read and written for each record, at hand.
     #[inline]
+    fn view(&self) -> Option<View<'_>> {
+        let len = usize::try_from(self.size).ok()?;
+        Some(View {
+            memory: self,
+            data: self.producer.ring(self.page, len)?,
+        })
+    }
+
     fn producer(&self) -> u64 {
         self.producer.load_u64(PRODUCER).unwrap_or(0)
     }
 
-    #[inline]
     fn consumer(&self) -> u64 {
         self.consumer.load_u64(0).unwrap_or(0)
     }
@@ -94,26 +104,50 @@ impl Words for Memory {
         let _stored = self.consumer.store_u64(0, position);
     }
 
-    #[inline]
-    fn header(&self, position: u64) -> u32 {
-        let header = self.producer.load_u32(self.offset(position));
-        // Positions are multiples of 8, so there is one.
-        header.unwrap_or(super::protocol::ring::BUSY)
+    fn overwritten(&self) -> u64 {
+        self.producer.load_u64(OVERWRITTEN).unwrap_or(0)
+    }
+}
+
+/// The words of a buffer.
+#[derive(Clone, Copy)]
+struct View<'m> {
+    memory: &'m Memory,
+    data: RingView<'m>,
+}
+
+impl Words for View<'_> {
+    fn producer(&self) -> u64 {
+        self.memory.producer()
+    }
+
+    fn consumer(&self) -> u64 {
+        self.memory.consumer()
     }
 
     #[inline]
+    fn set_consumer(&self, position: u64) {
+        self.memory.set_consumer(position);
+    }
+
+    #[inline]
+    fn header(&self, position: u64) -> u32 {
+        self.data.load_u32(position)
+    }
+
     fn fence(&self) {
         fence(Ordering::SeqCst);
     }
 }
 
-impl OverwriteWords for Memory {
+impl OverwriteWords for View<'_> {
     fn overwritten(&self) -> u64 {
-        self.producer.load_u64(OVERWRITTEN).unwrap_or(0)
+        self.memory.overwritten()
     }
 
     fn copy(&self, position: u64, to: &mut [u8]) -> bool {
-        self.producer.read(self.offset(position), to).is_some()
+        let at = self.memory.offset(position);
+        self.memory.producer.read(at, to).is_some()
     }
 
     fn load_fence(&self) {
@@ -149,6 +183,7 @@ impl RingBuffer {
                 consumer,
                 producer,
                 size,
+                mask: size.wrapping_sub(1),
                 page,
             },
             overwrites: flags.contains(MapFlags::RB_OVERWRITE),
@@ -218,19 +253,15 @@ impl RingBuffer {
         let memory = &self.memory;
         let name = &self.named.name;
         let damaged = |damage: Damage| damaged(name, damage);
-        let mut walk = Walk::start(memory, memory.size, self.hold).map_err(damaged)?;
-        while consumed.records < limit
-            && let Some(found) = walk.step().map_err(damaged)?
-        {
+        let view = memory.view().ok_or_else(|| self.no_ring())?;
+        let mut walk = Walk::start(&view, memory.size, self.hold).map_err(damaged)?;
+        let ran = walk.run(limit, |found| {
             let offset = memory.offset(found.position);
             // Lengths are of 30 bits.
             let len = usize::try_from(found.len).unwrap_or(0);
-            consumed.records += 1;
-            if let ControlFlow::Break(value) = each(Record::shared(&memory.producer, offset, len)) {
-                consumed.stopped = Some(value);
-                break;
-            }
-        }
+            each(Record::shared(&memory.producer, offset, len))
+        });
+        (consumed.records, consumed.stopped) = ran.map_err(damaged)?;
         Ok(consumed)
     }
 
@@ -242,7 +273,8 @@ impl RingBuffer {
     ) -> Result<(), AccessError> {
         let name = &self.named.name;
         let damaged = |damage: Damage| damaged(name, damage);
-        let mut walk = OverwriteWalk::start(&self.memory, self.memory.size).map_err(damaged)?;
+        let view = self.memory.view().ok_or_else(|| self.no_ring())?;
+        let mut walk = OverwriteWalk::start(&view, self.memory.size).map_err(damaged)?;
         let mut result = Ok(());
         while consumed.records < limit {
             match walk.step(&mut self.scratch) {
@@ -279,7 +311,7 @@ impl RingBuffer {
         let name = &self.named.name;
         let damaged = |damage: Damage| damaged(name, damage);
         // Positions are moved by the batch: the walk only looks.
-        let looks = Looks(memory);
+        let looks = Looks(memory.view().ok_or_else(|| self.no_ring())?);
         let mut walk = Walk::start(&looks, memory.size, u64::MAX).map_err(damaged)?;
         let mut records = Vec::new();
         while records.len() < limit
@@ -294,6 +326,13 @@ impl RingBuffer {
             records,
             end,
         })
+    }
+
+    /// The kernel makes no ring of such a size.
+    #[cold]
+    fn no_ring(&self) -> AccessError {
+        let cause = AccessCause::Unsuited("its size is none of a ring buffer");
+        AccessError::new(&self.named.name, cause)
     }
 
     /// Waits until there is something to consume, and consumes; how many records. `None` waits
@@ -400,7 +439,7 @@ impl fmt::Debug for RingBuffer {
 }
 
 /// The words of a buffer, for a walk that consumes nothing.
-struct Looks<'m>(&'m Memory);
+struct Looks<'m>(View<'m>);
 
 impl Words for Looks<'_> {
     fn producer(&self) -> u64 {
@@ -462,7 +501,7 @@ impl Drop for Batch<'_> {
         if self.end != self.memory.consumer() {
             self.memory.set_consumer(self.end);
             // A later look for more must not come before the store: see `protocol::ring`.
-            self.memory.fence();
+            fence(Ordering::SeqCst);
         }
     }
 }

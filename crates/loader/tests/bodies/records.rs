@@ -5,6 +5,7 @@ use loader::maps::protocol::ring::{OverwriteWalk, OverwriteWords, Walk, Words};
 use loader::maps::protocol::{perf, user_ring};
 use loader::maps::{PerfEvent, Record};
 use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
 
 /// Bytes of the data of a buffer.
 const SIZE: u64 = 512;
@@ -122,6 +123,16 @@ pub(crate) fn run(data: &[u8]) {
             count += 1;
             assert!(count <= most);
         }
+    }
+    let (ring, mut count) = (memory(), 0);
+    if let Ok(mut walk) = Walk::start(&ring, SIZE, 64) {
+        let ran = walk.run(usize::MAX, |found| {
+            ring.copy(found.position, found.len as usize);
+            count += 1;
+            assert!(count <= most);
+            ControlFlow::<()>::Continue(())
+        });
+        assert!(ran.is_err() || ran == Ok((count, None)));
     }
     let ring = memory();
     if let Ok(mut walk) = OverwriteWalk::start(&ring, SIZE) {

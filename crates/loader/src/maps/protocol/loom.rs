@@ -13,6 +13,7 @@ use super::user_ring::{self, Reserved};
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
+use std::ops::ControlFlow;
 
 const SIZE: u64 = 64;
 const SLOTS: usize = 8;
@@ -122,10 +123,12 @@ fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
 fn drain(shared: &Shared) -> Vec<u32> {
     let mut walk = Walk::start(shared, SIZE, 0).unwrap();
     let mut values = Vec::new();
-    while let Some(found) = walk.step().unwrap() {
+    let ran = walk.run(usize::MAX, |found| {
         assert_eq!(found.len, 8);
         values.push(shared.content[slot(found.position)].load(Ordering::Relaxed));
-    }
+        ControlFlow::<()>::Continue(())
+    });
+    assert!(ran.is_ok());
     values
 }
 

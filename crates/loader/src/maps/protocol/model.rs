@@ -7,6 +7,7 @@ use super::user_ring::{self, Reserved};
 use proptest::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 /// Memory of a ring buffer, with the kernel's way to fill it.
 struct Ring {
@@ -136,9 +137,11 @@ impl OverwriteWords for Ring {
 fn drain(ring: &Ring, hold: u64) -> Vec<Vec<u8>> {
     let mut walk = Walk::start(ring, ring.size, hold).unwrap();
     let mut out = Vec::new();
-    while let Some(found) = walk.step().unwrap() {
+    let ran = walk.run(usize::MAX, |found| {
         out.push(ring.get(found));
-    }
+        ControlFlow::<()>::Continue(())
+    });
+    assert_eq!(ran, Ok((out.len(), None)));
     out
 }
 
@@ -199,6 +202,37 @@ fn a_walk_that_ends_early_gives_back_what_it_handed_out() {
     drop(walk);
     assert_eq!(ring.consumer.get(), 32);
     assert_eq!(drain(&ring, 0), [[2], [3]]);
+}
+
+#[test]
+fn a_run_ends_where_it_is_told() {
+    let ring = Ring::new(256);
+    for byte in 0..6 {
+        assert!(ring.output(&[byte], false));
+    }
+    let discarded = ring.reserve(1, false).unwrap();
+    ring.commit(discarded, &[6], true);
+    assert!(ring.output(&[7], false));
+    let go = |limit, stop: Option<u8>| {
+        let mut walk = Walk::start(&ring, ring.size, 64).unwrap();
+        let mut seen = Vec::new();
+        let ran = walk.run(limit, |found| {
+            seen.extend(ring.get(found));
+            match seen.last() == stop.as_ref() {
+                true => ControlFlow::Break("enough"),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        (seen, ran.unwrap())
+    };
+    assert_eq!(go(0, None), (vec![], (0, None)));
+    assert_eq!(go(2, None), (vec![0, 1], (2, None)));
+    assert_eq!(ring.consumer.get(), 32);
+    assert_eq!(go(9, Some(3)), (vec![2, 3], (2, Some("enough"))));
+    assert_eq!(ring.consumer.get(), 64);
+    assert_eq!(go(3, Some(7)), (vec![4, 5, 7], (3, Some("enough"))));
+    assert_eq!(go(3, None), (vec![], (0, None)));
+    assert_eq!(ring.consumer.get(), ring.producer.get());
 }
 
 #[test]

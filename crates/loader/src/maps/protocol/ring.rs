@@ -18,6 +18,7 @@
 //!   nothing. So a reader that waits for edges (`EPOLLET`) misses none.
 
 use super::Damage;
+use core::ops::ControlFlow;
 
 /// Bit of a header: the record is being written.
 #[doc(alias = "BPF_RINGBUF_BUSY_BIT")]
@@ -145,30 +146,8 @@ impl<'w, W: Words> Walk<'w, W> {
     ///
     /// # Errors
     /// A length that leads past the producer's position, or positions that fit no buffer.
-    #[inline]
-    pub fn step(&mut self) -> Result<Option<Found>, Damage> {
-        if self.at.wrapping_sub(self.released) >= self.hold {
-            self.release();
-        }
-        if self.at != self.end {
-            let header = self.words.header(self.at);
-            let left = self.end.wrapping_sub(self.at);
-            // Of most records there is nothing more to know.
-            if header & (BUSY | DISCARD) == 0 && room(header) <= left {
-                let position = self.at.wrapping_add(HEADER);
-                self.at = self.at.wrapping_add(room(header));
-                return Ok(Some(Found {
-                    position,
-                    len: header,
-                }));
-            }
-        }
-        self.search()
-    }
-
-    /// The next record, where it is not just the one at hand.
     #[cold]
-    fn search(&mut self) -> Result<Option<Found>, Damage> {
+    pub fn step(&mut self) -> Result<Option<Found>, Damage> {
         loop {
             if self.at.wrapping_sub(self.released) >= self.hold {
                 self.release();
@@ -204,6 +183,59 @@ impl<'w, W: Words> Walk<'w, W> {
                 return Ok(Some(Found { position, len }));
             }
         }
+    }
+
+    /// Hands a number of records at most to a callback, until none is left or it has enough; how
+    /// many there were, and what it ended with. As [`step`](Self::step) in a loop.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step); what precedes was handed out.
+    #[inline]
+    pub fn run<B>(
+        &mut self,
+        limit: usize,
+        mut each: impl FnMut(Found) -> ControlFlow<B>,
+    ) -> Result<(usize, Option<B>), Damage> {
+        let mut count = 0_usize;
+        while count < limit {
+            // What decides where the next header is stays in registers: this is the whole cost of
+            // a record.
+            let (mut at, end, words) = (self.at, self.end, self.words);
+            let (mut released, hold) = (self.released, self.hold);
+            while at != end && count < limit {
+                if at.wrapping_sub(released) >= hold {
+                    self.release();
+                    released = at;
+                }
+                let header = words.header(at);
+                if header & (BUSY | DISCARD) != 0 || room(header) > end.wrapping_sub(at) {
+                    break;
+                }
+                let position = at.wrapping_add(HEADER);
+                at = at.wrapping_add(room(header));
+                // Before the callback: if it panics, the record is given back all the same.
+                self.at = at;
+                count = count.wrapping_add(1);
+                let found = Found {
+                    position,
+                    len: header,
+                };
+                if let ControlFlow::Break(value) = each(found) {
+                    return Ok((count, Some(value)));
+                }
+            }
+            if count >= limit {
+                break;
+            }
+            let Some(found) = self.step()? else {
+                break;
+            };
+            count = count.wrapping_add(1);
+            if let ControlFlow::Break(value) = each(found) {
+                return Ok((count, Some(value)));
+            }
+        }
+        Ok((count, None))
     }
 
     /// Where the walk is: behind the last record that was handed out.
