@@ -8,6 +8,7 @@
 
 mod measure;
 mod objects;
+mod rings;
 mod rows;
 mod state;
 mod symbol;
@@ -33,6 +34,7 @@ struct Programs {
     load_c: PathBuf,
     plan: PathBuf,
     fixtures: PathBuf,
+    ringbuf_c: PathBuf,
 }
 
 impl Programs {
@@ -57,6 +59,7 @@ impl Programs {
             load_c: path("RBPF_LOAD_C")?,
             plan: path("RBPF_PLAN")?,
             fixtures: path("RBPF_FIXTURES")?,
+            ringbuf_c: path("RBPF_RINGBUF_C")?,
         })
     }
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Some("--rss") => measure::child_rss(args.collect()).map(|()| true),
         Some("--hold") => hold(args).map(|()| true),
         Some("--dedup") => said(types::dedup(&args.collect::<Vec<_>>())),
+        Some("--ringbuf") => said(rings::ringbuf(&args.collect::<Vec<_>>())),
         Some("--resolve") => said(types::resolve(&args.collect::<Vec<_>>())),
         Some("--symbol") => said(symbol::find(&args.collect::<Vec<_>>())),
         filter => bench(filter.unwrap_or_default()),

@@ -44,6 +44,7 @@ pub(crate) fn run(programs: &Programs, private: &Private, filter: &str) -> Resul
     table.symbols(private)?;
     table.load()?;
     table.planning()?;
+    table.ringbuf()?;
     if table.missed.is_empty() {
         println!("\nevery bound is kept");
     } else {
@@ -359,6 +360,25 @@ impl Table<'_> {
             let said = Job::new(&self.programs.plan, args).says()?;
             println!("    {}: {}", objects::name(&object), said.trim());
         }
+        Ok(())
+    }
+
+    /// Records of a ring buffer that is full each time, by one reader.
+    fn ringbuf(&mut self) -> Result<()> {
+        if !self.wants("ring buffer drain") {
+            return Ok(());
+        }
+        let me = std::env::current_exe().context("find this executable")?;
+        let object = rbpftool_tests::fixture("bpf/consume.bpf.o");
+        let words = [object.into_os_string(), "2000000".into()];
+        let args = ["--ringbuf".into()].into_iter().chain(words.clone());
+        let (ours, theirs) = (
+            Job::new(&me, args),
+            Job::new(&self.programs.ringbuf_c, words),
+        );
+        let work = "ring buffer drain, 2,000,000 records";
+        let (read, they_read) = self.inside(work, (&ours, &theirs), 0, 1.0)?;
+        self.count("records", read, they_read, read == they_read);
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 
 #[path = "kernel_tool/conduct.rs"]
 mod conduct;
+#[path = "kernel_tool/consume.rs"]
+mod consume;
 #[path = "kernel_tool/loads.rs"]
 mod loads;
 #[path = "kernel_tool/maps.rs"]
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     progs::add(&mut suite, &place);
     conduct::add(&mut suite, &place);
     loads::add(&mut suite, &place);
+    consume::add(&mut suite, &place);
     add(&mut suite, "the_readme_tour", &place, readme::tour);
     suite.run()
 }

@@ -23,6 +23,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     let dedup_c = with_libbpf(ctx, "dedup")?;
     let resolve_c = with_libbpf(ctx, "resolve")?;
     let symbol_c = with_libbpf(ctx, "symbol")?;
+    let ringbuf_c = with_libbpf(ctx, "ringbuf")?;
     vm::btf::extract(ctx).context("the types of other kernels")?;
     run::must(
         &mut ctx.cargo(&[
@@ -49,6 +50,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
         .env("RBPF_LOAD_C", load_c)
         .env("RBPF_PLAN", plan)
         .env("RBPF_FIXTURES", ctx.root.join("tests/fixtures/bpf"))
+        .env("RBPF_RINGBUF_C", ringbuf_c)
         .env("RBPF_BTF_DIR", vm::btf::dir(ctx))
         .env("RBPF_NAMES", ctx.root.join("xtask/bench/names.txt"))
         .status()

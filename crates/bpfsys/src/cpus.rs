@@ -13,6 +13,7 @@ use std::io::Read;
 use std::sync::OnceLock;
 
 const PATH: &str = "/sys/devices/system/cpu/possible";
+const ONLINE: &str = "/sys/devices/system/cpu/online";
 
 /// More CPUs than any kernel can be built for; bounds what a damaged list can make us allocate.
 const LIMIT: usize = 1 << 16;
@@ -41,9 +42,21 @@ pub fn possible_list() -> Result<&'static [u32], SysError> {
 }
 
 fn read() -> Result<Vec<u32>, SysError> {
+    list(PATH)
+}
+
+/// The numbers of the CPUs that run now, in ascending order. Read anew each time: CPUs come and go.
+///
+/// # Errors
+/// As [`possible`].
+pub fn online() -> Result<Vec<u32>, SysError> {
+    list(ONLINE)
+}
+
+fn list(path: &str) -> Result<Vec<u32>, SysError> {
     let io = |error: std::io::Error| SysError::from_io(Op::PossibleCpus, &error);
     let refused = SysError::refused(Op::PossibleCpus, Refusal::NoCpuList);
-    let file = std::fs::File::open(PATH).map_err(io)?;
+    let file = std::fs::File::open(path).map_err(io)?;
     let fs = fstatfs(&file).map_err(|errno| SysError::from_errno(Op::PossibleCpus, errno))?;
     if fs.filesystem_type() != SYSFS_MAGIC {
         return Err(refused);
@@ -114,7 +127,13 @@ mod tests {
     fn machine_has_a_cpu() {
         // Where sysfs is hidden there must be an error, never a guess.
         match possible() {
-            Ok(count) => assert!(count >= 1),
+            Ok(count) => {
+                assert!(count >= 1);
+                let online = online().unwrap();
+                let possible = possible_list().unwrap();
+                assert!(!online.is_empty());
+                assert!(online.iter().all(|cpu| possible.contains(cpu)));
+            }
             Err(error) => assert_eq!(error.op(), Op::PossibleCpus),
         }
     }

@@ -33,6 +33,8 @@ pub enum Op {
     SocketOption,
     /// Opening, writing to and reading from a netlink socket, and what the kernel answers there.
     Netlink,
+    /// Waiting for events of descriptors.
+    Epoll,
 }
 
 impl fmt::Display for Op {
@@ -53,6 +55,7 @@ impl fmt::Display for Op {
             Self::Uprobe => f.write_str("uprobe"),
             Self::SocketOption => f.write_str("setsockopt"),
             Self::Netlink => f.write_str("netlink"),
+            Self::Epoll => f.write_str("epoll"),
         }
     }
 }

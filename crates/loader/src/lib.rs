@@ -49,6 +49,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What programs write is read through [`maps`] and [`streams`]:
+//!
+//! ```no_run
+//! use loader::maps::{Globals, RingBuffer};
+//! # use loader::kernel::LoadOptions;
+//!
+//! # let loaded = loader::open("counter.bpf.o".as_ref())?.load(&LoadOptions::new())?;
+//! let map = |name| loaded.map(name).and_then(|map| map.fd()).ok_or("no such map");
+//! let mut events = RingBuffer::new(map("events")?)?;
+//! let globals = Globals::open(map(".bss")?)?;
+//! events.poll(None, |record| println!("{:?}", record.read::<[u32; 2]>()))?;
+//! println!("{} seen", globals.variable::<u64>("seen")?.get());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Loaded by a program in the kernel, which can be kept, shipped without the object and signed
 //! ([`light`]):
 //!
@@ -72,11 +87,13 @@ mod facade;
 pub mod kernel;
 pub mod light;
 pub mod link_objects;
+pub mod maps;
 pub mod model;
 pub mod netlink;
 pub mod relocate;
 mod sha256;
 pub mod symbols;
+pub mod streams;
 pub mod target;
 pub mod tracefs;
 

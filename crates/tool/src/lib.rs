@@ -11,6 +11,7 @@ pub mod failure;
 pub mod handle;
 pub mod hints;
 pub mod holders;
+pub mod interrupt;
 pub mod kernel;
 pub mod kernel_btf;
 pub mod names;
@@ -20,6 +21,7 @@ pub mod pins;
 pub mod procfs;
 pub mod render;
 pub mod surroundings;
+pub mod tracefs;
 pub mod words;
 pub mod xlated;
 
@@ -99,7 +101,7 @@ static FIRST_WORDS: [(&str, First); 16] = [
     ("btf", First::Noun(&nouns::btf::NOUN)),
     ("gen", First::Noun(&nouns::r#gen::NOUN)),
     ("struct_ops", First::Noun(&nouns::struct_ops::NOUN)),
-    ("iter", First::Missing),
+    ("iter", First::Noun(&nouns::iter::NOUN)),
     ("token", First::Missing),
     ("version", First::Run(nouns::version::run)),
     // bpftool's words come first, so that they are shortened alike

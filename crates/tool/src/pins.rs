@@ -164,7 +164,9 @@ fn directory(path: &Path) -> &Path {
     }
 }
 
-fn is_bpffs(directory: &Path) -> bool {
+/// Whether a path is in a bpf file system.
+#[must_use]
+pub fn is_bpffs(directory: &Path) -> bool {
     statfs(directory).is_ok_and(|stat| stat.filesystem_type() == BPF_FS_MAGIC)
 }
 

@@ -107,8 +107,13 @@ impl FdInfoReader {
 
 /// The mount points of file systems of type `bpf`, in the order they were mounted.
 pub fn bpf_mounts(proc_root: &Path) -> io::Result<Vec<PathBuf>> {
+    mounts(proc_root, b"bpf")
+}
+
+/// The mount points of a type of file system.
+pub fn mounts(proc_root: &Path, fs_type: &[u8]) -> io::Result<Vec<PathBuf>> {
     let text = std::fs::read(proc_root.join("self/mounts"))?;
-    Ok(parse_mounts(&text, b"bpf"))
+    Ok(parse_mounts(&text, fs_type))
 }
 
 fn parse_mounts(text: &[u8], fs_type: &[u8]) -> Vec<PathBuf> {

@@ -585,6 +585,7 @@ fn files(world: &World, private: &Private) -> Result<Vec<Case>> {
     let link = world.links.first().context("no link")?.link.info()?.id;
     let (socket, full) = (prog_id(world, "t_socket")?, prog_id(world, "described")?);
     let shown = pin.display();
+    let iterates = rbpftool_tests::fixture("bpf/iterates.bpf.o");
     let mut cases = vec![
         fresh(
             case(
@@ -611,6 +612,18 @@ fn files(world: &World, private: &Private) -> Result<Vec<Case>> {
                     format!(
                         "map create {shown} type array_of_maps key 4 value 4 entries 8 name outer inner_map id {map}"
                     ),
+                ],
+            ),
+            &pin,
+        ),
+        fresh(
+            case(
+                "iter pin",
+                [
+                    format!("iter pin {} {shown}", iterates.display()),
+                    format!("iter pin {} {shown} map id {map}", iterates.display()),
+                    format!("iter pin no_such_file {shown}"),
+                    format!("iter pin {}", iterates.display()),
                 ],
             ),
             &pin,

@@ -22,6 +22,7 @@ pub(crate) const SUITES: &[&str] = &[
     "kernel_attach",
     "kernel_light",
     "kernel_uprobe",
+    "kernel_consume",
     "kernel_tool",
     "oracle_bpftool",
 ];

@@ -17,6 +17,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 const IOC_ENABLE: u64 = 0x2400;
 /// `PERF_EVENT_IOC_DISABLE`.
 const IOC_DISABLE: u64 = 0x2401;
+/// `PERF_EVENT_IOC_PAUSE_OUTPUT`.
+const IOC_PAUSE_OUTPUT: u64 = 0x4004_2409;
 /// `PERF_EVENT_IOC_SET_BPF`.
 const IOC_SET_BPF: u64 = 0x4004_2408;
 
@@ -89,7 +91,7 @@ impl PerfEvent {
         let fd = self.0.as_raw_fd();
         // The request's type differs between C libraries.
         let request = request as _;
-        // SAFETY: all three requests take their argument as a number.
+        // SAFETY: all requests here take their argument as a number.
         let result = unsafe { libc::ioctl(fd, request, c_ulong::from(argument)) };
         if result < 0 {
             let errno = nix::errno::Errno::last_raw();
@@ -114,6 +116,15 @@ impl PerfEvent {
     #[doc(alias = "PERF_EVENT_IOC_ENABLE")]
     pub fn enable(&self) -> Result<(), SysError> {
         self.ioctl(IOC_ENABLE, 0)
+    }
+
+    /// Keeps writers from the event's buffer, or lets them again.
+    ///
+    /// # Errors
+    /// `EINVAL` when the event has no buffer.
+    #[doc(alias = "PERF_EVENT_IOC_PAUSE_OUTPUT")]
+    pub fn pause_output(&self, pause: bool) -> Result<(), SysError> {
+        self.ioctl(IOC_PAUSE_OUTPUT, u32::from(pause))
     }
 
     /// Stops the event.

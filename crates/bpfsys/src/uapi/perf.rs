@@ -118,8 +118,20 @@ pub const FLAG_FREQ: u64 = 1 << 10;
 /// `watermark`: `wakeup` counts bytes.
 pub const FLAG_WATERMARK: u64 = 1 << 14;
 
+/// Sample type: the time of the event, before raw data.
+pub const SAMPLE_TIME: u64 = 1 << 2;
 /// Sample type: raw data, what `bpf_perf_event_output` writes.
 pub const SAMPLE_RAW: u64 = 1 << 10;
 
 /// `perf_event_open` flag: close on exec.
 pub const FLAG_FD_CLOEXEC: u64 = 1 << 3;
+
+/// Record in a buffer of events: how many events found no room.
+pub const RECORD_LOST: u32 = 2;
+/// Record in a buffer of events: one event.
+pub const RECORD_SAMPLE: u32 = 9;
+
+/// Where the first page of a buffer of events has the end of what was written (`data_head`).
+pub const MMAP_DATA_HEAD: usize = 1024;
+/// Where it has the end of what was read (`data_tail`).
+pub const MMAP_DATA_TAIL: usize = 1032;

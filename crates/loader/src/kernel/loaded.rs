@@ -34,6 +34,7 @@ pub struct LoadedMap {
     pub(super) reused: bool,
     pub(super) pin: Option<PathBuf>,
     pub(super) arena: Option<Mapping>,
+    pub(super) arena_data_at: Option<u64>,
     pub(super) struct_ops: Option<StructOpsPlan>,
 }
 
@@ -89,6 +90,12 @@ impl LoadedMap {
     #[must_use]
     pub fn arena(&self) -> Option<&Mapping> {
         self.arena.as_ref()
+    }
+
+    /// Where an arena has the variables of the object, in bytes from its beginning.
+    #[must_use]
+    pub fn arena_data_at(&self) -> Option<u64> {
+        self.arena_data_at
     }
 
     /// Whether it implements a type of the kernel.

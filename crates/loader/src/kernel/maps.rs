@@ -8,7 +8,7 @@ use crate::relocate::{LoadPlan, MapAction, MapPlan, MapSpec, ProgPlan};
 use crate::sha256::sha256;
 use bpfsys::cmd::{MapCreate, MapFreeze, MapUpdateElem, ObjGet};
 use bpfsys::insn::{Insn, Pseudo, opcode::code};
-use bpfsys::sys::mmap::{Access, Mapping};
+use bpfsys::sys::mmap::{Access, Mapping, page_size};
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{AnyFd, BtfFd, ErrorKind, LoadError, MapFd, MapType, SysError, TokenFd};
 use nix::errno::Errno;
@@ -403,14 +403,9 @@ fn map_arena(map: &MapPlan, fd: &MapFd) -> Result<Mapping, KernelError> {
         map: name.to_owned(),
         why,
     };
-    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
-        .ok()
-        .flatten()
-        .and_then(|size| usize::try_from(size).ok())
-        .unwrap_or(4096);
     let len = usize::try_from(map.spec.max_entries)
         .ok()
-        .and_then(|pages| pages.checked_mul(page))
+        .and_then(|pages| pages.checked_mul(page_size()))
         .ok_or(failed("it is larger than memory can be"))?;
     let mapped = match map.spec.map_extra {
         0 => Mapping::new(fd, len, 0, Access::ReadWrite),

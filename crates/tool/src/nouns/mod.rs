@@ -6,6 +6,7 @@ pub mod batch;
 pub mod btf;
 pub mod r#gen;
 pub mod help;
+pub mod iter;
 pub mod link;
 pub mod map;
 pub mod perf;

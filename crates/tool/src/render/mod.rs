@@ -7,6 +7,7 @@
 pub mod escape;
 pub mod hexdump;
 pub mod json;
+pub mod lines;
 pub mod sink;
 pub mod tree;
 

@@ -5,8 +5,9 @@ use std::io::Write;
 use bpfsys::MapFd;
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::uapi::info::MapInfo;
+use loader::maps::Entries;
 
-use super::entries::Entries;
+use super::entries;
 use super::gather;
 use super::render::ElementFormat;
 use super::types::MapTypes;
@@ -87,7 +88,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
 /// What it takes to dump a map; everything that can fail before the first byte is behind then.
 fn open<'m>(map: &'m MapFd, info: &MapInfo) -> Result<(ElementFormat, Entries<'m>)> {
     let format = ElementFormat::new(info, MapTypes::load(info)?);
-    Ok((format, Entries::open(map, info)?))
+    Ok((format, entries::open(map, info)?))
 }
 
 /// Says which of several maps comes.
@@ -122,7 +123,7 @@ fn elements(
     if form == Form::Hex {
         let out = output.text();
         let mut count = 0_u64;
-        entries.for_each(|(key, value)| {
+        entries.for_each(|(key, value)| -> Result<()> {
             match value {
                 Ok(value) => {
                     format.plain(out.buffer(), key, value);
@@ -171,7 +172,7 @@ fn no_elements(output: &mut Output<'_>, failure: Failure, form: Form) -> Result<
 }
 
 /// Writes a failure as an element; what is left of it is its exit status.
-fn error_element(output: &mut Output<'_>, failure: Failure) -> Result<Failure> {
+pub(super) fn error_element(output: &mut Output<'_>, failure: Failure) -> Result<Failure> {
     let Some(message) = failure.message() else {
         return Ok(failure);
     };

@@ -5,6 +5,7 @@ pub mod create;
 pub mod dump;
 pub mod element;
 pub mod entries;
+pub mod event_pipe;
 pub mod gather;
 pub mod render;
 mod text;
@@ -31,7 +32,7 @@ pub static NOUN: Noun = Noun {
         Command::new("getnext", element::getnext),
         Command::new("delete", element::delete),
         Command::new("pin", element::pin),
-        Command::missing("event_pipe"),
+        Command::new("event_pipe", event_pipe::run),
         Command::new("create", create::run),
         Command::new("peek", element::lookup),
         Command::new("push", element::update),
@@ -51,6 +52,7 @@ Usage: rbpftool map { show | list }   [MAP]
        rbpftool map getnext    MAP [key DATA]
        rbpftool map delete     MAP  key DATA
        rbpftool map pin        MAP  FILE
+       rbpftool map event_pipe MAP [cpu N index M]
        rbpftool map peek       MAP
        rbpftool map push       MAP value VALUE
        rbpftool map pop        MAP

@@ -6,6 +6,7 @@ pub mod dump;
 pub mod gather;
 pub mod load;
 mod text;
+mod tracelog;
 pub mod view;
 
 use crate::command::{Command, Context, Noun};
@@ -26,7 +27,7 @@ pub static NOUN: Noun = Noun {
         Command::new("loadall", load::all),
         Command::new("attach", act::attach),
         Command::new("detach", act::detach),
-        Command::missing("tracelog"),
+        Command::new("tracelog", tracelog::run),
         Command::new("run", act::run),
         Command::missing("profile"),
     ],
@@ -42,6 +43,7 @@ Usage: rbpftool prog { show | list } [PROG]
                          [log { LEVEL | FILE }]
        rbpftool prog attach PROG ATTACH_TYPE [MAP]
        rbpftool prog detach PROG ATTACH_TYPE [MAP]
+       rbpftool prog tracelog [{ stdout | stderr } PROG]
        rbpftool prog run PROG \\
                        data_in FILE \\
                        [data_out FILE [data_size_out L]] \\
