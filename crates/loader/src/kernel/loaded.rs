@@ -33,6 +33,7 @@ pub struct LoadedMap {
     pub(super) reused: bool,
     pub(super) pin: Option<PathBuf>,
     pub(super) arena: Option<Mapping>,
+    pub(super) arena_data: Option<u64>,
     pub(super) struct_ops: Option<StructOpsPlan>,
 }
 
@@ -88,6 +89,12 @@ impl LoadedMap {
     #[must_use]
     pub fn arena(&self) -> Option<&Mapping> {
         self.arena.as_ref()
+    }
+
+    /// Where in an arena its global variables are, in bytes.
+    #[must_use]
+    pub fn arena_data(&self) -> Option<u64> {
+        self.arena_data
     }
 
     /// Whether it implements a type of the kernel.

@@ -257,6 +257,7 @@ impl Prepared<'_> {
             reused: made.reused,
             pin: made.pin,
             arena: made.arena,
+            arena_data: plan.arena_data.as_ref().map(|(at, _)| *at),
             struct_ops: plan.struct_ops.clone(),
         });
         let loaded = Loaded {
