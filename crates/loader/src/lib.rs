@@ -76,6 +76,7 @@ pub mod model;
 pub mod netlink;
 pub mod relocate;
 mod sha256;
+pub mod skeleton;
 pub mod target;
 pub mod tracefs;
 
