@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
 mod measure;
+mod objects;
 mod rows;
 mod state;
 mod types;
@@ -26,6 +27,10 @@ struct Programs {
     names: PathBuf,
     dedup_c: PathBuf,
     resolve_c: PathBuf,
+    load: PathBuf,
+    load_c: PathBuf,
+    plan: PathBuf,
+    fixtures: PathBuf,
 }
 
 impl Programs {
@@ -34,7 +39,7 @@ impl Programs {
             let path: PathBuf = std::env::var_os(key)
                 .with_context(|| format!("{key} is not set; run `cargo xtask bench`"))?
                 .into();
-            ensure!(path.is_file(), "{} does not exist", path.display());
+            ensure!(path.exists(), "{} does not exist", path.display());
             Ok(path)
         };
         Ok(Self {
@@ -45,6 +50,10 @@ impl Programs {
             names: path("RBPF_NAMES")?,
             dedup_c: path("RBPF_DEDUP_C")?,
             resolve_c: path("RBPF_RESOLVE_C")?,
+            load: path("RBPF_LOAD")?,
+            load_c: path("RBPF_LOAD_C")?,
+            plan: path("RBPF_PLAN")?,
+            fixtures: path("RBPF_FIXTURES")?,
         })
     }
 }

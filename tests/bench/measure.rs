@@ -25,7 +25,7 @@ impl Job {
         }
     }
 
-    fn once(&self) -> Result<Duration> {
+    pub(crate) fn once(&self) -> Result<Duration> {
         let mut cmd = Command::new(&self.program);
         cmd.args(&self.args)
             .stdin(Stdio::null())
@@ -36,6 +36,16 @@ impl Job {
         let took = start.elapsed();
         ensure!(status.success(), "{self:?} failed: {status}");
         Ok(took)
+    }
+
+    /// What the program prints.
+    pub(crate) fn says(&self) -> Result<String> {
+        let mut cmd = Command::new(&self.program);
+        let out = cmd.args(&self.args).stdin(Stdio::null()).output();
+        let out = out.with_context(|| format!("start {self:?}"))?;
+        let error = String::from_utf8_lossy(&out.stderr);
+        ensure!(out.status.success(), "{self:?} failed: {error}");
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
     }
 
     /// The most memory the program had, in KiB.

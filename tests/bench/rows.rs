@@ -7,6 +7,7 @@ use rbpftool_tests::Private;
 
 use crate::Programs;
 use crate::measure::{Job, RUNS, in_turn, told_in_turn};
+use crate::objects;
 use crate::state::{self, Holder};
 use crate::types;
 
@@ -39,6 +40,8 @@ pub(crate) fn run(programs: &Programs, private: &Private, filter: &str) -> Resul
     table.lookup(private)?;
     table.dedup(private)?;
     table.relocations(private)?;
+    table.load()?;
+    table.planning()?;
     if table.missed.is_empty() {
         println!("\nevery bound is kept");
     } else {
@@ -292,6 +295,42 @@ impl Table<'_> {
         {
             let (found, they_found) = self.inside(work, (&ours, &theirs), at, 1.0 / 3.0)?;
             self.count("with a value", found, they_found, found == they_found);
+        }
+        Ok(())
+    }
+
+    /// Whole processes that open and load an object.
+    fn load(&mut self) -> Result<()> {
+        if !self.wants("load") {
+            return Ok(());
+        }
+        for (object, at_most) in objects::to_load(&self.programs.fixtures)? {
+            let ours = Job::new(&self.programs.load, [&object]);
+            let theirs = Job::new(&self.programs.load_c, [&object]);
+            if let Err(error) = theirs.once() {
+                println!("load {}: left out: {error:#}", objects::name(&object));
+                continue;
+            }
+            let work = format!("load {}", objects::name(&object));
+            let times = in_turn(&ours, &theirs)?;
+            let peaks = (ours.peak()?, theirs.peak()?);
+            self.row(&work, times, peaks, at_most);
+            self.bound(&format!("{work}: peak memory"), peaks.0, 2 * peaks.1);
+        }
+        Ok(())
+    }
+
+    /// How long it takes to find out what to ask of a kernel, without one. There is nothing to
+    /// compare with: libbpf loads as it goes.
+    fn planning(&self) -> Result<()> {
+        if !self.wants("plan") {
+            return Ok(());
+        }
+        println!("\nplanning for the kernel's BTF, without a kernel; the shortest of 20:");
+        for object in objects::largest(&self.programs.fixtures, 10)? {
+            let args = [object.as_os_str(), VMLINUX.as_ref(), "20".as_ref()];
+            let said = Job::new(&self.programs.plan, args).says()?;
+            println!("    {}: {}", objects::name(&object), said.trim());
         }
         Ok(())
     }

@@ -94,17 +94,27 @@ fn hold(world: &World, known: &mut Known) -> Result<Vec<OwnedFd>> {
     let links = &world.links;
     let link = links.iter().find(|l| l.label.starts_with("perf_event"));
     let link = &link.or(links.first()).context("no link")?.link;
+    // `perf` shows what is behind descriptors of processes.
+    let raw = links.iter().find(|l| l.label == "raw_tracepoint");
+    let raw = &raw.context("no link to a raw tracepoint")?.link;
     let btf = &world.types.fd;
     known.held = vec![
         ("prog", prog.info()?.id().context("no id")?.get()),
         ("map", map.info()?.id().context("no id")?.get()),
         ("link", link.info()?.id.get()),
+        ("link", raw.info()?.id.get()),
         ("btf", btf.info()?.id().context("no id")?.get()),
     ];
-    [prog.as_fd(), map.as_fd(), link.as_fd(), btf.as_fd()]
-        .into_iter()
-        .map(|fd| fd.try_clone_to_owned().context("duplicate a descriptor"))
-        .collect()
+    [
+        prog.as_fd(),
+        map.as_fd(),
+        link.as_fd(),
+        raw.as_fd(),
+        btf.as_fd(),
+    ]
+    .into_iter()
+    .map(|fd| fd.try_clone_to_owned().context("duplicate a descriptor"))
+    .collect()
 }
 
 fn fill(suite: &mut Suite, stage: &Arc<Stage>) {

@@ -1,5 +1,5 @@
-/* load OBJECT: opens and loads an object, as the load example of the loader
- * crate does, with libbpf. */
+/* load OBJECT: opens and loads an object, as examples/loader does, with
+ * libbpf. */
 #include <stdio.h>
 #include <bpf/libbpf.h>
 

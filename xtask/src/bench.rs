@@ -15,7 +15,10 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     let theirs = oracle::build(ctx, false).context("the reference bpftool")?;
     println!("   building ours");
     let ours = dist::build(ctx)?;
-    let lookup = lookup_example(ctx)?;
+    let lookup = static_program(ctx, "rbpftool", "--example", "lookup")?;
+    let load = static_program(ctx, "example-loader", "--bin", "example-loader")?;
+    let plan = static_program(ctx, "bpfsys-loader", "--example", "plan")?;
+    let load_c = with_libbpf(ctx, "load")?;
     let lookup_c = with_libbpf(ctx, "lookup")?;
     let dedup_c = with_libbpf(ctx, "dedup")?;
     let resolve_c = with_libbpf(ctx, "resolve")?;
@@ -40,6 +43,10 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
         .env("RBPF_LOOKUP_C", lookup_c)
         .env("RBPF_DEDUP_C", dedup_c)
         .env("RBPF_RESOLVE_C", resolve_c)
+        .env("RBPF_LOAD", load)
+        .env("RBPF_LOAD_C", load_c)
+        .env("RBPF_PLAN", plan)
+        .env("RBPF_FIXTURES", ctx.root.join("tests/fixtures/bpf"))
         .env("RBPF_BTF_DIR", vm::btf::dir(ctx))
         .env("RBPF_NAMES", ctx.root.join("xtask/bench/names.txt"))
         .status()
@@ -50,24 +57,21 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The look-up example, built as the tool is.
-fn lookup_example(ctx: &Ctx) -> Result<PathBuf> {
+/// A binary or example, built as the tool is.
+fn static_program(ctx: &Ctx, package: &str, kind: &str, name: &str) -> Result<PathBuf> {
     let triple = ctx.host_triple()?;
+    let args = ["build", "--release", "--locked", "-p", package];
     run::must(
-        ctx.cargo(&[
-            "build",
-            "--release",
-            "--locked",
-            "-p",
-            "rbpftool",
-            "--example",
-            "lookup",
-        ])
-        .args(["--target", &triple])
-        .env("RUSTFLAGS", dist::FLAGS),
-        &ctx.log("bench-lookup"),
+        ctx.cargo(&args)
+            .args([kind, name, "--target", &triple])
+            .env("RUSTFLAGS", dist::FLAGS),
+        &ctx.log(&format!("bench-{name}")),
     )?;
-    Ok(ctx.target.join(triple).join("release/examples/lookup"))
+    let built = ctx.target.join(triple).join("release");
+    Ok(match kind {
+        "--example" => built.join("examples").join(name),
+        _ => built.join(name),
+    })
 }
 
 /// A program of `xtask/bench`, with the libbpf that the reference was built with.

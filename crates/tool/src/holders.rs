@@ -4,7 +4,7 @@
 //! answer is what can be seen, as with `lsof`.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -98,21 +98,40 @@ pub struct Found {
     info: FdInfo,
 }
 
+/// Pids and descriptors of all processes but this one, by pid, whose link is of a kind.
+#[must_use]
+pub fn descriptors(kernel: &Kernel, is_of_kind: impl Fn(&[u8]) -> bool) -> Vec<(u32, u32)> {
+    let mut descriptors = list(kernel);
+    let mut process: Option<Process> = None;
+    descriptors.retain(|(pid, fd)| {
+        if process.as_ref().is_none_or(|process| process.pid != *pid) {
+            process = Process::open(kernel, *pid);
+        }
+        let target = process.as_ref().and_then(|process| process.target(*fd));
+        target.is_some_and(|target| is_of_kind(target.as_bytes()))
+    });
+    descriptors
+}
+
+fn list(kernel: &Kernel) -> Vec<(u32, u32)> {
+    let own = std::process::id();
+    let mut descriptors = Vec::new();
+    for pid in numbers(kernel.proc_root()).filter(|pid| *pid != own) {
+        let process = process_dir(kernel, pid);
+        descriptors.extend(numbers(&process.join("fd")).map(|fd| (pid, fd)));
+    }
+    descriptors.sort_unstable();
+    descriptors
+}
+
 impl<'k> Search<'k> {
     /// Lists the descriptors of all processes but this one.
     #[must_use]
     pub fn list(kernel: &'k Kernel, kind: ObjectKind) -> Self {
-        let own = std::process::id();
-        let mut descriptors = Vec::new();
-        for pid in numbers(kernel.proc_root()).filter(|pid| *pid != own) {
-            let process = process_dir(kernel, pid);
-            descriptors.extend(numbers(&process.join("fd")).map(|fd| (pid, fd)));
-        }
-        descriptors.sort_unstable();
         Self {
             kernel,
             kind,
-            descriptors,
+            descriptors: list(kernel),
             taken: AtomicUsize::new(0),
         }
     }
@@ -171,14 +190,19 @@ impl Process {
         })
     }
 
+    /// What the link of a descriptor says.
+    fn target(&self, fd: u32) -> Option<OsString> {
+        let mut text = itoa::Buffer::new();
+        readlinkat(&self.links, text.format(fd)).ok()
+    }
+
     /// The object behind a descriptor, when it is of `kind`.
     fn look(&mut self, fd: u32, kind: ObjectKind) -> Option<(u32, FdInfo)> {
-        let mut text = itoa::Buffer::new();
-        let name = text.format(fd);
-        let target = readlinkat(&self.links, name).ok()?;
-        if !is_kind(&target, kind) {
+        if !is_kind(&self.target(fd)?, kind) {
             return None;
         }
+        let mut text = itoa::Buffer::new();
+        let name = text.format(fd);
         if self.infos.is_none() {
             self.infos = FdInfoReader::open(&self.path).ok();
         }

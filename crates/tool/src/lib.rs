@@ -93,7 +93,7 @@ static FIRST_WORDS: [(&str, First); 16] = [
     ("map", First::Noun(&nouns::map::NOUN)),
     ("link", First::Noun(&nouns::link::NOUN)),
     ("cgroup", First::Missing),
-    ("perf", First::Missing),
+    ("perf", First::Noun(&nouns::perf::NOUN)),
     ("net", First::Missing),
     ("feature", First::Missing),
     ("btf", First::Noun(&nouns::btf::NOUN)),

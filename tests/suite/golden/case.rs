@@ -8,6 +8,7 @@ use rbpftool::nouns::btf::view::BtfView;
 use rbpftool::nouns::help;
 use rbpftool::nouns::link::view::LinkView;
 use rbpftool::nouns::map::view::MapView;
+use rbpftool::nouns::perf::view::PerfView;
 use rbpftool::nouns::prog::view::{ProgView, RunView};
 use rbpftool::nouns::struct_ops::view::StructOpsView;
 use rbpftool::nouns::version::VersionView;
@@ -55,6 +56,7 @@ pub(crate) fn check(noun: &str, case: &str, path: &Path) -> Result<()> {
         ("map", _) => files.view::<MapView>(),
         ("link", _) => files.view::<LinkView>(),
         ("btf", _) => files.view::<BtfView>(),
+        ("perf", _) => files.view::<PerfView>(),
         ("struct_ops", _) => files.view::<StructOpsView>(),
         ("version", _) => files.view::<VersionView>(),
         ("errors", case) => files.error(case.starts_with("usage")),

@@ -52,6 +52,7 @@ pub(crate) fn nouns() -> Result<()> {
         "map",
         "link",
         "btf",
+        "perf",
         "struct_ops",
         "version",
         "errors",

@@ -85,7 +85,7 @@ pub(crate) fn held(objects: &[(&str, u32)]) -> Vec<Case> {
 }
 
 fn lists() -> Vec<Case> {
-    ["prog", "map", "link", "btf"]
+    ["prog", "map", "link", "btf", "perf"]
         .into_iter()
         .flat_map(|noun| {
             [

@@ -111,7 +111,9 @@ impl Pair {
     fn both(&self, case: &Case, line: &[OsString], form: Form) -> Result<(Output, Output)> {
         let ours = || self.run(&self.ours, case, line, form);
         let theirs = || self.run(&self.theirs, case, line, form);
-        if case.holders || !case.fresh.is_empty() || !case.before.is_empty() {
+        // `gen` writes files, and both are given the same
+        let writes = line.first().is_some_and(|word| word == "gen");
+        if writes || case.holders || !case.fresh.is_empty() || !case.before.is_empty() {
             let theirs = theirs()?;
             return Ok((ours()?, theirs));
         }

@@ -79,8 +79,12 @@ impl<'t> KernelTypes<'t> {
 
     /// All modules that were referred to.
     pub(super) fn plans(&self) -> Vec<ModulePlan> {
-        let modules = self.modules().unwrap_or_default();
         let used = self.used.borrow();
+        if used.is_empty() {
+            // Nobody need look for modules, which takes the kernel's types.
+            return Vec::new();
+        }
+        let modules = self.modules().unwrap_or_default();
         used.iter()
             .filter_map(|at| modules.get(*at))
             .map(|module| ModulePlan {

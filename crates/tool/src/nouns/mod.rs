@@ -8,6 +8,7 @@ pub mod r#gen;
 pub mod help;
 pub mod link;
 pub mod map;
+pub mod perf;
 pub mod plan;
 pub mod prog;
 pub mod struct_ops;

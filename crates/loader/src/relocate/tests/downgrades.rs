@@ -166,15 +166,21 @@ fn types_are_left_out() {
     );
 }
 
-/// Which features are asked for.
-#[derive(Debug)]
-struct Asked(Described, std::cell::RefCell<Vec<Feature>>);
+/// Which features are asked for, and how often types are.
+#[derive(Debug, Default)]
+struct Asked(
+    Described,
+    std::cell::RefCell<Vec<Feature>>,
+    std::cell::Cell<u32>,
+);
 
 impl Target for Asked {
     fn vmlinux(&self) -> Result<&Btf<'static>, crate::target::TargetError> {
+        self.2.set(self.2.get() + 1);
         self.0.vmlinux()
     }
     fn modules(&self) -> Result<&[crate::target::ModuleBtf], crate::target::TargetError> {
+        self.2.set(self.2.get() + 1);
         self.0.modules()
     }
     fn kallsyms(
@@ -204,8 +210,9 @@ impl Target for Asked {
 #[test]
 fn nothing_is_asked_for_that_does_not_matter() {
     let asked = |object: &Object| {
-        let target = Asked(Described::default(), std::cell::RefCell::default());
+        let target = Asked::default();
         planned(object, &target);
+        assert_eq!(target.2.get(), 0, "the kernel's types are of no use here");
         let mut asked = target.1.into_inner();
         asked.sort();
         asked.dedup();

@@ -1,7 +1,7 @@
 //! A small loader: everything it uses is public.
 //!
 //! ```text
-//! load OBJECT [DIRECTORY]
+//! example-loader OBJECT [DIRECTORY]
 //! ```
 //!
 //! loads the object, says what became of it and, with a directory in a bpf file system, pins its
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         [path] => (path, None),
         [path, directory] => (path, Some(directory)),
         _ => {
-            eprintln!("usage: load OBJECT [DIRECTORY]");
+            eprintln!("usage: example-loader OBJECT [DIRECTORY]");
             return ExitCode::from(2);
         }
     };
