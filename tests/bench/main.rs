@@ -10,6 +10,7 @@ mod measure;
 mod objects;
 mod rows;
 mod state;
+mod symbol;
 mod types;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ struct Programs {
     names: PathBuf,
     dedup_c: PathBuf,
     resolve_c: PathBuf,
+    symbol_c: PathBuf,
     load: PathBuf,
     load_c: PathBuf,
     plan: PathBuf,
@@ -50,6 +52,7 @@ impl Programs {
             names: path("RBPF_NAMES")?,
             dedup_c: path("RBPF_DEDUP_C")?,
             resolve_c: path("RBPF_RESOLVE_C")?,
+            symbol_c: path("RBPF_SYMBOL_C")?,
             load: path("RBPF_LOAD")?,
             load_c: path("RBPF_LOAD_C")?,
             plan: path("RBPF_PLAN")?,
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Some("--hold") => hold(args).map(|()| true),
         Some("--dedup") => said(types::dedup(&args.collect::<Vec<_>>())),
         Some("--resolve") => said(types::resolve(&args.collect::<Vec<_>>())),
+        Some("--symbol") => said(symbol::find(&args.collect::<Vec<_>>())),
         filter => bench(filter.unwrap_or_default()),
     };
     match result {

@@ -9,6 +9,7 @@ use crate::Programs;
 use crate::measure::{Job, RUNS, in_turn, told_in_turn};
 use crate::objects;
 use crate::state::{self, Holder};
+use crate::symbol;
 use crate::types;
 
 /// Collects the verdicts.
@@ -40,6 +41,7 @@ pub(crate) fn run(programs: &Programs, private: &Private, filter: &str) -> Resul
     table.lookup(private)?;
     table.dedup(private)?;
     table.relocations(private)?;
+    table.symbols(private)?;
     table.load()?;
     table.planning()?;
     if table.missed.is_empty() {
@@ -296,6 +298,31 @@ impl Table<'_> {
             let (found, they_found) = self.inside(work, (&ours, &theirs), at, 1.0 / 3.0)?;
             self.count("with a value", found, they_found, found == they_found);
         }
+        Ok(())
+    }
+
+    /// A function by its name, of which only a debugger's table knows.
+    fn symbols(&mut self, private: &Private) -> Result<()> {
+        if !self.wants("symbol look-up") {
+            return Ok(());
+        }
+        let (file, name) = symbol::program(private.dir()).context("make a large program")?;
+        let me = std::env::current_exe().context("find this executable")?;
+        let ours = [
+            "--symbol".into(),
+            file.clone().into_os_string(),
+            name.clone().into(),
+        ];
+        let (ours, theirs) = (
+            Job::new(&me, ours),
+            Job::new(
+                &self.programs.symbol_c,
+                [file.into_os_string(), name.into()],
+            ),
+        );
+        let work = "a function in 100 MiB";
+        let (offset, their_offset) = self.inside(work, (&ours, &theirs), 0, 1.0)?;
+        self.count("at offset", offset, their_offset, offset == their_offset);
         Ok(())
     }
 

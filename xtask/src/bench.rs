@@ -22,6 +22,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     let lookup_c = with_libbpf(ctx, "lookup")?;
     let dedup_c = with_libbpf(ctx, "dedup")?;
     let resolve_c = with_libbpf(ctx, "resolve")?;
+    let symbol_c = with_libbpf(ctx, "symbol")?;
     vm::btf::extract(ctx).context("the types of other kernels")?;
     run::must(
         &mut ctx.cargo(&[
@@ -43,6 +44,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
         .env("RBPF_LOOKUP_C", lookup_c)
         .env("RBPF_DEDUP_C", dedup_c)
         .env("RBPF_RESOLVE_C", resolve_c)
+        .env("RBPF_SYMBOL_C", symbol_c)
         .env("RBPF_LOAD", load)
         .env("RBPF_LOAD_C", load_c)
         .env("RBPF_PLAN", plan)

@@ -92,9 +92,12 @@ pub(crate) fn smoke(ctx: &Ctx) -> Outcome {
     out
 }
 
-/// Bytes of an input at most: whole objects are larger than what other targets read.
+/// Bytes of an input at most: whole objects and programs are larger than what other targets read.
 fn max_len(target: &str) -> u32 {
-    if target == OBJECTS { 16384 } else { 4096 }
+    match target {
+        OBJECTS | "elf_symbols" | "usdt_notes" => 16384,
+        _ => 4096,
+    }
 }
 
 fn targets(ctx: &Ctx) -> Result<Vec<String>> {

@@ -22,6 +22,16 @@ const NEEDS: &[Need] = &[
         packages: &["jq"],
     },
     Need {
+        what: "a C compiler (for programs that are probed)",
+        found: || run::on_path("gcc") && run::on_path("objcopy"),
+        packages: &["gcc", "libc6-dev", "binutils"],
+    },
+    Need {
+        what: "xz",
+        found: || run::on_path("xz"),
+        packages: &["xz-utils"],
+    },
+    Need {
         what: "ip",
         found: || run::on_path("ip"),
         packages: &["iproute2"],

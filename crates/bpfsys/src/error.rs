@@ -27,6 +27,8 @@ pub enum Op {
     Symbols,
     /// Adding a key to a keyring.
     AddKey,
+    /// The system call of user probes.
+    Uprobe,
     /// Setting an option of a socket.
     SocketOption,
     /// Opening, writing to and reading from a netlink socket, and what the kernel answers there.
@@ -48,6 +50,7 @@ impl fmt::Display for Op {
             Self::PossibleCpus => f.write_str("/sys/devices/system/cpu/possible"),
             Self::Symbols => f.write_str("/proc/kallsyms"),
             Self::AddKey => f.write_str("add_key"),
+            Self::Uprobe => f.write_str("uprobe"),
             Self::SocketOption => f.write_str("setsockopt"),
             Self::Netlink => f.write_str("netlink"),
         }

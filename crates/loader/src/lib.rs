@@ -77,6 +77,7 @@ pub mod netlink;
 pub mod relocate;
 mod sha256;
 pub mod skeleton;
+pub mod symbols;
 pub mod target;
 pub mod tracefs;
 

@@ -48,6 +48,8 @@ const OBJECTS: &[&str] = &[
     "storages",
     "strings",
     "subprogs",
+    "usdt",
+    "usdt_plain",
 ];
 
 pub(crate) fn add(bench: &mut Bench) {

@@ -77,6 +77,8 @@ const ROWS: &[Row] = &[
     some("arg_tags", V6_12, &[("packet", 0), ("tracing", 1)]),
     runs("arena", V6_12, &[]),
     runs("arena_plain", V6_12, &[]),
+    runs("attach", OLD, &[]),
+    runs("attach_cookies", OLD, &[]),
     runs("btf_kinds", OLD, &[]),
     runs("callbacks", V6_1, &[]),
     runs("core_direct", V6_1, &[]),
@@ -190,6 +192,8 @@ const ROWS: &[Row] = &[
     runs("tail_calls", OLD, &[]),
     runs("target", OLD, &[("program", 1064)]),
     row("traces_program", Not("function 'subject' to attach to")),
+    row("usdt", Loads(OLD)),
+    row("usdt_plain", Loads(OLD)),
     runs("version", OLD, &[]),
 ];
 

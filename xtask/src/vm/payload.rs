@@ -19,7 +19,9 @@ pub(crate) const SUITES: &[&str] = &[
     "kernel_probes",
     "kernel_cmds",
     "kernel_load",
+    "kernel_attach",
     "kernel_light",
+    "kernel_uprobe",
     "kernel_tool",
     "oracle_bpftool",
 ];
@@ -97,6 +99,7 @@ impl Payload {
         with_libraries(&mut a, "bin/bpftool", &reference, &mut packed)?;
         a.copy("bin/rbpftool", &tool)?;
         let mut names = Vec::new();
+        user_programs(&mut a, ctx, &built)?;
         for (name, path) in &built {
             if name == "rbpf-init" {
                 a.copy("init", path)?;
@@ -171,6 +174,7 @@ impl Payload {
             ("CARGO_MANIFEST_DIR", "/rbpftool/tests"),
             ("RBPFTOOL", "/bin/rbpftool"),
             ("RBPF_ORACLE", "/bin/bpftool"),
+            ("RBPF_USER_PROGRAMS", "/user"),
             ("RBPF_GUEST", kernel.label.as_str()),
         ] {
             lines.push_str(&format!("env {name} {value}\n"));
@@ -198,6 +202,25 @@ impl Payload {
         bytes.extend(a.finish()?);
         Ok(bytes)
     }
+}
+
+/// Adds programs that a suite probes, which it compiles here, because guests have no compiler.
+fn user_programs(a: &mut Archive, ctx: &Ctx, built: &[(String, PathBuf)]) -> Result<()> {
+    let suite = built.iter().find(|(name, _)| name == "kernel_uprobe");
+    let (_, suite) = suite.context("the suite of user probes was not built")?;
+    let dir = ctx.target.join("vm/user");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("empty {}", dir.display()))?;
+    }
+    fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+    run::must(
+        Command::new(suite)
+            .arg("--compile")
+            .arg(&dir)
+            .env("CARGO_MANIFEST_DIR", ctx.root.join("tests")),
+        &ctx.log("vm-user"),
+    )?;
+    below(a, "user", &dir)
 }
 
 /// The static suites and the first process: (name, path).

@@ -19,6 +19,7 @@ mod map_type;
 mod prog_type;
 mod programs;
 mod syscall_wrapper;
+mod uprobe;
 
 pub use attach::attach_type;
 pub use btf::{btf_kind, btf_kind_with};
@@ -29,6 +30,7 @@ pub use link::link_type;
 pub use map_type::map_type;
 pub use prog_type::{prog_type, prog_type_with};
 pub use syscall_wrapper::syscall_function;
+pub use uprobe::ten_byte_nop;
 
 use crate::error::{LoadError, SysError};
 use core::fmt;

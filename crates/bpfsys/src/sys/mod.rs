@@ -10,3 +10,4 @@ pub mod keyring;
 pub mod mmap;
 pub mod perf_event;
 pub mod sockopt;
+pub(crate) mod uprobe;

@@ -75,8 +75,9 @@ impl PerfEvent {
         // event types do not follow, or a string borrowed by `open_probe` during this call.
         let raw = unsafe { libc::syscall(libc::SYS_perf_event_open, attr, pid, cpu, group, flags) };
         if raw < 0 {
-            let errno = nix::errno::Errno::last();
-            return Err(SysError::from_errno(Op::PerfEventOpen, errno));
+            // Some answers, such as ENOTSUPP, have no name in user space.
+            let errno = nix::errno::Errno::last_raw();
+            return Err(SysError::from_raw(Op::PerfEventOpen, errno));
         }
         let raw = i32::try_from(raw)
             .map_err(|_too_large| SysError::refused(Op::PerfEventOpen, Refusal::BadAnswer))?;
@@ -91,8 +92,8 @@ impl PerfEvent {
         // SAFETY: all three requests take their argument as a number.
         let result = unsafe { libc::ioctl(fd, request, c_ulong::from(argument)) };
         if result < 0 {
-            let errno = nix::errno::Errno::last();
-            return Err(SysError::from_errno(Op::PerfIoctl, errno));
+            let errno = nix::errno::Errno::last_raw();
+            return Err(SysError::from_raw(Op::PerfIoctl, errno));
         }
         Ok(())
     }

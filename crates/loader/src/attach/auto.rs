@@ -3,10 +3,10 @@
 use super::way::{Way, way};
 use super::{
     AttachError, AttachTarget, Iter, Kprobe, KprobeMulti, Ksyscall, Link, Links, RawTracepoint,
-    Tracepoint, Tracing, TracingMulti, tracing,
+    Tracepoint, Tracing, TracingMulti, Uprobe, UprobeMulti, Usdt, UsdtMaps, tracing,
 };
 use crate::kernel::{Loaded, LoadedProgram};
-use crate::target::{Running, Target};
+use crate::target::Running;
 use bpfsys::ProgFd;
 use std::collections::BTreeMap;
 
@@ -32,7 +32,8 @@ pub struct AttachOptions<'a> {
 /// nothing: that is not an error, and there is no link.
 ///
 /// # Errors
-/// The section names something that is not there, or the kernel refuses.
+/// The section names something that is not there, or the kernel refuses. Static probes also need
+/// maps of the object: those attach by [`Loaded::attach_program`].
 #[doc(alias = "bpf_program__attach")]
 pub fn auto(program: &LoadedProgram) -> Result<Option<Link>, AttachError> {
     auto_with(program, &AutoOptions::default())
@@ -46,7 +47,17 @@ pub fn auto_with(
     program: &LoadedProgram,
     options: &AutoOptions<'_>,
 ) -> Result<Option<Link>, AttachError> {
-    one(program, options, &Running::new())
+    let ground = Ground {
+        loaded: None,
+        kernel: Running::new(),
+    };
+    ground.one(program, options)
+}
+
+/// What attaching may need to know beside the program.
+struct Ground<'l> {
+    loaded: Option<&'l Loaded>,
+    kernel: Running,
 }
 
 impl Loaded {
@@ -85,14 +96,17 @@ impl Loaded {
         }
         let left = |name: &str| options.leave.iter().any(|left| left == name);
         let plain = AutoOptions::default();
-        let kernel = Running::new();
+        let ground = Ground {
+            loaded: Some(self),
+            kernel: Running::new(),
+        };
         let mut links = Links::new();
         for program in self.programs() {
             if left(program.name()) || program.fd().is_none() {
                 continue;
             }
             let how = options.programs.get(program.name()).unwrap_or(&plain);
-            if let Some(link) = one(program, how, &kernel)? {
+            if let Some(link) = ground.one(program, how)? {
                 links.push(link);
             }
         }
@@ -103,89 +117,147 @@ impl Loaded {
         }
         Ok(links)
     }
-}
 
-fn one(
-    program: &LoadedProgram,
-    options: &AutoOptions<'_>,
-    kernel: &dyn Target,
-) -> Result<Option<Link>, AttachError> {
-    let Some(fd) = program.fd() else {
-        return Err(AttachError::Program {
-            program: program.name().to_owned(),
-            why: "has no descriptor any more".into(),
-        });
-    };
-    attach(program, fd, options, kernel).map_err(|source| AttachError::Auto {
-        program: program.name().to_owned(),
-        section: program.section().to_owned(),
-        source: Box::new(source),
-    })
-}
-
-fn attach(
-    program: &LoadedProgram,
-    prog: &ProgFd,
-    options: &AutoOptions<'_>,
-    kernel: &dyn Target,
-) -> Result<Option<Link>, AttachError> {
-    let cookie = options.cookie;
-    let section = program.section();
-    let way = way(section)?;
-    if let Some(target) = &options.target {
-        return to_target(&way, program, prog, target, cookie).map(Some);
+    /// Attaches one program of the object, as [`auto_with`].
+    ///
+    /// # Errors
+    /// There is no such program, or as [`auto_with`].
+    pub fn attach_program(
+        &self,
+        name: &str,
+        options: &AutoOptions<'_>,
+    ) -> Result<Option<Link>, AttachError> {
+        let program = self.program(name).ok_or_else(|| AttachError::Missing {
+            what: "loaded program",
+            name: name.to_owned(),
+        })?;
+        let ground = Ground {
+            loaded: Some(self),
+            kernel: Running::new(),
+        };
+        ground.one(program, options)
     }
-    let link = match way {
-        Way::Open => return Ok(None),
-        Way::Kprobe {
-            function,
-            offset,
-            returns,
-        } => {
-            let kprobe = Kprobe::new(function).offset(offset).cookie(cookie);
-            if returns { kprobe.returns() } else { kprobe }.attach(prog)
-        }
-        Way::Ksyscall { name, returns } => {
-            let call = Ksyscall::new(name).cookie(cookie);
-            if returns { call.returns() } else { call }.attach(prog)
-        }
-        Way::KprobeMulti {
-            pattern,
-            returns,
-            session,
-        } => {
-            let mut many = KprobeMulti::matching(pattern).cookie(cookie);
-            if returns {
-                many = many.returns();
-            }
-            if session {
-                many = many.session();
-            }
-            many.attach(prog)
-        }
-        Way::Tracepoint { category, name } => {
-            Tracepoint::new(category, name).cookie(cookie).attach(prog)
-        }
-        Way::RawTracepoint(name) => RawTracepoint::new(name).cookie(cookie).attach(prog),
-        Way::Resolved => Tracing::new(program.attach_type())
-            .named(section)
-            .cookie(cookie)
-            .attach(prog),
-        Way::Iter => Iter::all().attach(prog),
-        Way::TracingMulti { module, pattern } => {
-            let module = module.or_else(|| program.module());
-            TracingMulti::matching(program.attach_type(), pattern, module, kernel)?
-                .cookie(cookie)
-                .attach(prog)
-        }
-        Way::Uprobe { .. } | Way::UprobeMulti { .. } | Way::Usdt { .. } => {
-            Err(AttachError::Program {
+}
+
+impl Ground<'_> {
+    fn one(
+        &self,
+        program: &LoadedProgram,
+        options: &AutoOptions<'_>,
+    ) -> Result<Option<Link>, AttachError> {
+        let Some(fd) = program.fd() else {
+            return Err(AttachError::Program {
                 program: program.name().to_owned(),
-                why: "is for a file in user space, which is not attached to here".into(),
+                why: "has no descriptor any more".into(),
+            });
+        };
+        self.attach(program, fd, options)
+            .map_err(|source| AttachError::Auto {
+                program: program.name().to_owned(),
+                section: program.section().to_owned(),
+                source: Box::new(source),
             })
+    }
+
+    fn attach(
+        &self,
+        program: &LoadedProgram,
+        prog: &ProgFd,
+        options: &AutoOptions<'_>,
+    ) -> Result<Option<Link>, AttachError> {
+        let cookie = options.cookie;
+        let section = program.section();
+        let way = way(section)?;
+        if let Some(target) = &options.target {
+            return to_target(&way, program, prog, target, cookie).map(Some);
         }
-    };
-    link.map(Some)
+        let link = match way {
+            Way::Open => return Ok(None),
+            Way::Kprobe {
+                function,
+                offset,
+                returns,
+            } => {
+                let kprobe = Kprobe::new(function).offset(offset).cookie(cookie);
+                if returns { kprobe.returns() } else { kprobe }.attach(prog)
+            }
+            Way::Ksyscall { name, returns } => {
+                let call = Ksyscall::new(name).cookie(cookie);
+                if returns { call.returns() } else { call }.attach(prog)
+            }
+            Way::KprobeMulti {
+                pattern,
+                returns,
+                session,
+            } => {
+                let mut many = KprobeMulti::matching(pattern).cookie(cookie);
+                if returns {
+                    many = many.returns();
+                }
+                if session {
+                    many = many.session();
+                }
+                many.attach(prog)
+            }
+            Way::Tracepoint { category, name } => {
+                Tracepoint::new(category, name).cookie(cookie).attach(prog)
+            }
+            Way::RawTracepoint(name) => RawTracepoint::new(name).cookie(cookie).attach(prog),
+            Way::Resolved => Tracing::new(program.attach_type())
+                .named(section)
+                .cookie(cookie)
+                .attach(prog),
+            Way::Iter => Iter::all().attach(prog),
+            Way::TracingMulti { module, pattern } => {
+                let module = module.or_else(|| program.module());
+                TracingMulti::matching(program.attach_type(), pattern, module, &self.kernel)?
+                    .cookie(cookie)
+                    .attach(prog)
+            }
+            Way::Uprobe {
+                path,
+                function,
+                offset,
+                returns,
+            } => {
+                let uprobe = Uprobe::new(path)
+                    .symbol(function)
+                    .plus(offset)
+                    .cookie(cookie);
+                if returns { uprobe.returns() } else { uprobe }.attach(prog)
+            }
+            Way::UprobeMulti {
+                path,
+                pattern,
+                returns,
+                session,
+            } => {
+                let mut many = UprobeMulti::new(path).matching(pattern).cookie(cookie);
+                if returns {
+                    many = many.returns();
+                }
+                if session {
+                    many = many.session();
+                }
+                many.attach(prog)
+            }
+            Way::Usdt {
+                path,
+                provider,
+                name,
+            } => {
+                let loaded = self.loaded.ok_or_else(|| AttachError::Program {
+                    program: program.name().to_owned(),
+                    why: "is for a static probe, and attaches with the maps of its object".into(),
+                })?;
+                let maps = UsdtMaps::of(loaded)?;
+                Usdt::new(path, provider, name)
+                    .cookie(cookie)
+                    .attach(&maps, prog)
+            }
+        };
+        link.map(Some)
+    }
 }
 
 /// Attaches to what the caller says instead of the section.

@@ -83,11 +83,9 @@ impl AttachTarget<'_> {
                 interface(ifindex, prog_type, hook, prog)
             }
             (Self::Tc(tc), ProgType::SCHED_CLS | ProgType::SCHED_ACT) => tc.attach(prog),
-            (Self::Cgroup(cgroup), _) => {
-                Cgroup::new(*cgroup, cgroup_hook(prog_type, hook)?).attach(prog)
-            }
+            (Self::Cgroup(cgroup), _) => Cgroup::new(*cgroup, cgroup_hook(program)?).attach(prog),
             (Self::CgroupPath(path), _) => {
-                let hook = cgroup_hook(prog_type, hook)?;
+                let hook = cgroup_hook(program)?;
                 let cgroup = open(path, "open a cgroup")?;
                 Cgroup::new(cgroup.as_fd(), hook).attach(prog)
             }
@@ -180,23 +178,22 @@ fn netns(prog_type: ProgType) -> Result<Netns<'static>, AttachError> {
     }
 }
 
-fn cgroup_hook(prog_type: ProgType, hook: AttachType) -> Result<AttachType, AttachError> {
-    match (prog_type, hook) {
-        (
-            ProgType::CGROUP_SKB
-            | ProgType::CGROUP_SOCK
-            | ProgType::CGROUP_SOCK_ADDR
-            | ProgType::CGROUP_SOCKOPT
-            | ProgType::CGROUP_SYSCTL
-            | ProgType::CGROUP_DEVICE
-            | ProgType::SOCK_OPS,
-            hook,
-        ) if hook.0 != 0 || prog_type != ProgType::CGROUP_SKB => Ok(hook),
-        (ProgType::LSM, AttachType::LSM_CGROUP) => Ok(hook),
-        (ProgType::CGROUP_SKB, _) => Err(AttachError::Options {
+fn cgroup_hook(program: &LoadedProgram) -> Result<AttachType, AttachError> {
+    let hook = program.attach_type();
+    match program.prog_type() {
+        // The number of the one hook is that of no hook.
+        ProgType::CGROUP_SKB if program.section() == "cgroup/skb" => Err(AttachError::Options {
             what: "a cgroup".into(),
             why: "the program's section does not say in which direction",
         }),
-        _ => Err(misfit("a cgroup", prog_type)),
+        ProgType::CGROUP_SKB
+        | ProgType::CGROUP_SOCK
+        | ProgType::CGROUP_SOCK_ADDR
+        | ProgType::CGROUP_SOCKOPT
+        | ProgType::CGROUP_SYSCTL
+        | ProgType::CGROUP_DEVICE
+        | ProgType::SOCK_OPS => Ok(hook),
+        ProgType::LSM if hook == AttachType::LSM_CGROUP => Ok(hook),
+        prog_type => Err(misfit("a cgroup", prog_type)),
     }
 }

@@ -66,6 +66,9 @@ pub enum AttachError {
     /// Events, probes and lists of functions are files of tracefs, which is not there.
     #[error("tracefs is not mounted")]
     NoTraceFs,
+    /// A file of user space, or a place in it, was not found.
+    #[error(transparent)]
+    Binary(#[from] crate::symbols::BinaryError),
     /// The kernel cannot do it in any of the ways there are.
     #[error("this kernel cannot {what}")]
     Unsupported {

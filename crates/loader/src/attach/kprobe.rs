@@ -2,6 +2,7 @@
 
 use super::perf::{self, PerfForm, ProbeForm, ProbeType};
 use super::{AttachError, Link};
+use crate::target::{Running, Symbol, Target as _};
 use crate::tracefs::{ProbeKind, TraceFs};
 use bpfsys::ProgFd;
 use bpfsys::sys::perf_event::PerfEvent;
@@ -184,11 +185,19 @@ impl Kprobe {
     fn refused(&self, errno: Option<Errno>) -> Option<AttachError> {
         match (errno?, &self.place) {
             (Errno::ENOENT, Place::Function(_)) => Some(self.missing()),
-            (Errno::EADDRNOTAVAIL, Place::Function(name)) => Some(AttachError::Ambiguous {
-                what: "functions",
-                name: name.clone(),
-                count: None,
-            }),
+            (Errno::EADDRNOTAVAIL, Place::Function(name)) => Some(ambiguous(name)),
+            // What tracefs says of whatever it cannot read.
+            (Errno::EINVAL, Place::Function(name)) => {
+                let plain = name
+                    .rsplit_once(':')
+                    .map_or(name.as_str(), |(_, plain)| plain);
+                let found = Running::new().kallsyms(&[plain]).ok()?;
+                match found.first()? {
+                    Symbol::Missing => Some(self.missing()),
+                    Symbol::Ambiguous(..) if plain == name => Some(ambiguous(name)),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -210,6 +219,14 @@ impl Kprobe {
             Place::Function(name) => format!("{name}+{:#x}", self.offset),
             Place::Address(address) => format!("{:#x}", address.wrapping_add(self.offset)),
         }
+    }
+}
+
+fn ambiguous(name: &str) -> AttachError {
+    AttachError::Ambiguous {
+        what: "functions",
+        name: name.to_owned(),
+        count: None,
     }
 }
 

@@ -42,6 +42,9 @@ mod tc;
 mod tracepoint;
 pub mod tracing;
 mod tracing_multi;
+mod uprobe;
+mod uprobe_multi;
+mod usdt;
 mod way;
 mod xdp;
 
@@ -72,4 +75,7 @@ pub use tc::Tc;
 pub use tracepoint::Tracepoint;
 pub use tracing::Tracing;
 pub use tracing_multi::TracingMulti;
+pub use uprobe::Uprobe;
+pub use uprobe_multi::UprobeMulti;
+pub use usdt::{Usdt, UsdtForm, UsdtMaps};
 pub use xdp::Xdp;

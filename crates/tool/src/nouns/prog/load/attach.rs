@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use loader::attach::{self, AttachError, Link, Links};
-use loader::kernel::{LoadedProgram, NewPins};
+use loader::attach::{AttachError, AutoOptions, Link, Links};
+use loader::kernel::{Loaded, LoadedProgram, NewPins};
 
 use super::pin;
 use crate::command::Context;
@@ -14,6 +14,7 @@ use crate::render::escape::Escaped;
 /// The link is kept with the others, so that all of them go if something fails later.
 pub(super) fn attach(
     context: &mut Context<'_, '_>,
+    loaded: &Loaded,
     program: &LoadedProgram,
     path: PathBuf,
     pins: &mut NewPins,
@@ -23,7 +24,8 @@ pub(super) fn attach(
         return Ok(());
     };
     let name = Escaped(program.name().as_bytes());
-    let Some(link) = attach::auto(program).map_err(|error| failed(program, error))? else {
+    let link = loaded.attach_program(program.name(), &AutoOptions::default());
+    let Some(link) = link.map_err(|error| failed(program, error))? else {
         context.output.news(format_args!(
             "Program {name} does not support autoattach, falling back to pinning"
         ));

@@ -186,7 +186,7 @@ fn pin_programs(
             Which::All => path.join(program.name()),
         };
         if let Some(links) = &mut attached {
-            attach::attach(context, program, path, new, links)?;
+            attach::attach(context, loaded, program, path, new, links)?;
         } else if let Some(fd) = program.fd() {
             pin::pin(new, fd, path)?;
         }
