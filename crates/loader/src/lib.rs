@@ -92,6 +92,7 @@ pub mod model;
 pub mod netlink;
 pub mod relocate;
 mod sha256;
+pub mod skeleton;
 pub mod symbols;
 pub mod streams;
 pub mod target;

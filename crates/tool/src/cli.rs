@@ -40,6 +40,8 @@ pub struct Options {
     pub use_loader: bool,
     /// `-S` with `-k` and `-i`: that program is signed.
     pub signing: Option<Signing>,
+    /// `--lang LANGUAGE`: what `gen skeleton` writes.
+    pub lang: Option<OsString>,
 }
 
 /// What a program is signed with.
@@ -51,7 +53,10 @@ pub struct Signing {
     pub certificate: PathBuf,
 }
 
-const LONG: [(&str, char); 11] = [
+/// Stands for `--lang`, which has no short form.
+const LANG: char = '\0';
+
+const LONG: [(&str, char); 12] = [
     ("json", 'j'),
     ("help", 'h'),
     ("pretty", 'p'),
@@ -63,6 +68,7 @@ const LONG: [(&str, char); 11] = [
     ("use-loader", 'L'),
     ("sign", 'S'),
     ("base-btf", 'B'),
+    ("lang", LANG),
 ];
 
 /// Splits the arguments after the program name.
@@ -103,6 +109,7 @@ fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
             'L' => options.use_loader = true,
             'S' => sign = true,
             'k' => key = Some(parser.value().map_err(wrong)?.into()),
+            LANG => options.lang = Some(parser.value().map_err(wrong)?),
             'i' => certificate = Some(parser.value().map_err(wrong)?.into()),
             other => return Err(unknown(&format!("-{other}"))),
         }

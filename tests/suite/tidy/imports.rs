@@ -95,6 +95,8 @@ const PURE: &[&str] = &[
     "crates/loader/src/elf",
     "crates/loader/src/model",
     "crates/loader/src/relocate",
+    "crates/loader/src/skeleton/c",
+    "crates/loader/src/skeleton/rust",
 ];
 
 /// What would make an answer depend on the machine.

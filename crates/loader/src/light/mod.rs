@@ -153,6 +153,8 @@ pub struct LightMap {
     pub made: bool,
     /// Whether it gets a value, which the context may replace.
     pub filled: bool,
+    /// That value; empty when it is all zeros.
+    pub value: Vec<u8>,
 }
 
 impl LightMap {
@@ -165,6 +167,7 @@ impl LightMap {
             max_entries: 0,
             made: true,
             filled: false,
+            value: Vec::new(),
         }
     }
 
@@ -177,6 +180,11 @@ impl LightMap {
             max_entries: plan.spec.max_entries,
             made: matches!(plan.action, MapAction::Create),
             filled,
+            value: plan
+                .value
+                .clone()
+                .filter(|value| filled && !maps::is_zero(value))
+                .unwrap_or_default(),
         }
     }
 }

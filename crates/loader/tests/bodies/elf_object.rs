@@ -1,6 +1,9 @@
 //! Bytes as an object: whatever is read can be shown and edited, and nothing is many times the
 //! bytes.
 
+#[path = "skeletons.rs"]
+mod skeletons;
+
 use loader::model::{Object, ParseOptions, RefTarget};
 
 pub(crate) fn run(data: &[u8]) {
@@ -16,6 +19,7 @@ pub(crate) fn run(data: &[u8]) {
         again.to_string(),
         "the same bytes are the same object"
     );
+    skeletons::run(&object, data.len());
     edit(object);
 }
 

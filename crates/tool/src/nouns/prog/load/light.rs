@@ -89,12 +89,22 @@ fn listing(context: &mut Context<'_, '_>, program: &LightProgram) {
     }
 }
 
-/// Signs the program and lets the kernel have the certificate.
-fn signed(program: &LightProgram, signing: &Signing) -> Result<Vec<u8>> {
+/// Signs the program.
+pub(crate) fn signature(program: &LightProgram, signing: &Signing) -> Result<Vec<u8>> {
+    Ok(signed_by(program, signing)?.0)
+}
+
+fn signed_by(program: &LightProgram, signing: &Signing) -> Result<(Vec<u8>, Certificate)> {
     let key = parsed(&signing.key, PrivateKey::parse)?;
     let certificate = parsed(&signing.certificate, Certificate::parse)?;
     let signature = sign(&program.insn_bytes(), &key, &certificate)
         .map_err(|error| Failure::because("failed to sign program", error))?;
+    Ok((signature, certificate))
+}
+
+/// Signs the program and lets the kernel have the certificate.
+fn signed(program: &LightProgram, signing: &Signing) -> Result<Vec<u8>> {
+    let (signature, certificate) = signed_by(program, signing)?;
     add_certificate(Keyring::SESSION, c"bpf_key", certificate.der()).map_err(|error| {
         Failure::because(
             "failed to add the certificate to the session keyring",

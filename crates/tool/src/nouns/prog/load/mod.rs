@@ -3,11 +3,11 @@
 //! `args` reads the words, `edit` the object and what is changed in it, the crate `loader` does
 //! the loading, `attach` and `pin` what comes after, `log` says what the verifier wrote.
 
-mod advice;
+pub(crate) mod advice;
 pub mod args;
 mod attach;
 pub mod edit;
-mod light;
+pub(crate) mod light;
 mod log;
 pub(crate) mod pin;
 
