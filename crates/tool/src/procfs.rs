@@ -111,6 +111,12 @@ pub fn bpf_mounts(proc_root: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(parse_mounts(&text, b"bpf"))
 }
 
+/// Where the cgroups of version 2 are mounted first.
+pub fn cgroup2_mount(proc_root: &Path) -> Option<PathBuf> {
+    let text = std::fs::read(proc_root.join("self/mounts")).ok()?;
+    parse_mounts(&text, b"cgroup2").into_iter().next()
+}
+
 fn parse_mounts(text: &[u8], fs_type: &[u8]) -> Vec<PathBuf> {
     text.split(|byte| *byte == b'\n')
         .filter_map(|line| {

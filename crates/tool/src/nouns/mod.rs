@@ -4,10 +4,12 @@
 
 pub mod batch;
 pub mod btf;
+pub mod cgroup;
 pub mod r#gen;
 pub mod help;
 pub mod link;
 pub mod map;
+pub mod net;
 pub mod plan;
 pub mod prog;
 pub mod struct_ops;
