@@ -1,13 +1,12 @@
 //! What can be done with programs of cgroups: attach, detach.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-use bpfsys::cmd::{Anchor, ProgAttach, ProgDetach};
+use bpfsys::cmd::{ProgAttach, ProgDetach};
 use bpfsys::{AttachType, ProgFd};
 
-use super::args::{How, Place, attach_type};
+use super::args::{How, attach_type};
 use crate::command::Context;
 use crate::failure::{Failure, Result};
 use crate::handle::ProgHandle;
@@ -18,28 +17,24 @@ use crate::words::Words;
 pub(super) fn attach(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
     let (cgroup, hook, prog) = place(&mut words, "attach")?;
     let how = How::parse(&mut words)?;
-    let mut command = ProgAttach::new(&cgroup, &prog, hook).flags(how.flags);
+    attach_to(&cgroup, hook, &prog, &how)?;
+    context.output.done()
+}
+
+/// Attaches a program without a link.
+pub(crate) fn attach_to(cgroup: &File, hook: AttachType, prog: &ProgFd, how: &How) -> Result<()> {
+    let mut command = ProgAttach::new(cgroup, prog, hook).flags(how.flags);
     let old = how.replace.as_ref().map(ProgHandle::open_one).transpose()?;
     if let Some(old) = &old {
         command = command.replace(old);
     }
-    let relative = match &how.place {
-        Some(Place::Before(handle) | Place::After(handle)) => Some(handle.open_one()?),
-        None => None,
-    };
-    match (&how.place, &relative) {
-        (Some(Place::Before(_)), Some(prog)) => {
-            command = command.anchor(Anchor::BeforeProg(prog.as_fd()));
-        }
-        (Some(Place::After(_)), Some(prog)) => {
-            command = command.anchor(Anchor::AfterProg(prog.as_fd()));
-        }
-        _ => {}
+    let relative = how.relative()?;
+    if let Some(anchor) = how.anchor(relative.as_ref()) {
+        command = command.anchor(anchor);
     }
     command
         .run()
-        .map_err(|error| Failure::because("failed to attach program", error))?;
-    context.output.done()
+        .map_err(|error| Failure::because("failed to attach program", error))
 }
 
 /// `cgroup detach CGROUP ATTACH_TYPE PROG`

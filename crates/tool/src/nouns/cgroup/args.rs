@@ -1,7 +1,10 @@
 //! The words of `cgroup`.
 
-use bpfsys::AttachType;
+use std::os::fd::AsFd;
+
+use bpfsys::cmd::Anchor;
 use bpfsys::uapi::flags::AttachFlags;
+use bpfsys::{AttachType, ProgFd};
 
 use crate::failure::{Failure, Result};
 use crate::handle::ProgHandle;
@@ -123,6 +126,24 @@ impl How {
             }
         }
         Ok(how)
+    }
+
+    /// Opens the program that it is placed by.
+    pub fn relative(&self) -> Result<Option<ProgFd>> {
+        match &self.place {
+            Some(Place::Before(handle) | Place::After(handle)) => handle.open_one().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The place, with what [`relative`](Self::relative) opened.
+    #[must_use]
+    pub fn anchor<'a>(&self, relative: Option<&'a ProgFd>) -> Option<Anchor<'a>> {
+        match (&self.place, relative) {
+            (Some(Place::Before(_)), Some(prog)) => Some(Anchor::BeforeProg(prog.as_fd())),
+            (Some(Place::After(_)), Some(prog)) => Some(Anchor::AfterProg(prog.as_fd())),
+            _ => None,
+        }
     }
 
     fn placed(&mut self, place: Place) -> Result<()> {

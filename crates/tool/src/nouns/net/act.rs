@@ -2,12 +2,12 @@
 
 use std::os::fd::AsFd;
 
-use bpfsys::cmd::{Anchor, ProgAttach, ProgDetach, Target};
+use bpfsys::cmd::{ProgAttach, ProgDetach, Target};
 use bpfsys::{AttachType, ProgFd};
-use loader::netlink::{Filter, NetlinkError, NewFilter, Route, TcHandle, XdpExpect};
+use loader::netlink::{Filter, NetlinkError, NewFilter, Route, TcHandle, XdpExpect, XdpMode};
 use nix::errno::Errno;
 
-use super::args::{Hook, How, Place, device, hook};
+use super::args::{Hook, How, device, hook};
 use crate::command::Context;
 use crate::failure::{EINVAL_STATUS, Failure, Result, errno_status};
 use crate::handle::ProgHandle;
@@ -27,13 +27,11 @@ pub(super) fn attach(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<
                 None if order.how.overwrite => XdpExpect::Anything,
                 None => XdpExpect::Nothing,
             };
-            Route::open()
-                .and_then(|mut route| {
-                    route.set_xdp(order.device, Some(order.prog.as_fd()), mode, expect)
-                })
-                .map_err(|error| netlink_failed(&failed, error))?;
+            set_xdp(order.device, mode, Some(&order.prog), expect, &failed)?;
         }
-        Hook::List(attach_type) => order.list(attach_type, &failed)?,
+        Hook::List(attach_type) => {
+            attach_listed(order.device, attach_type, &order.prog, &order.how, &failed)?;
+        }
         Hook::Filter(parent) => order.filter(parent, &failed)?,
     }
     context.output.done()
@@ -61,36 +59,6 @@ impl Order {
             prog,
             device,
             how,
-        })
-    }
-
-    fn list(&self, attach_type: AttachType, failed: &str) -> Result<()> {
-        let open = |handle: &ProgHandle| {
-            let opened = handle.open_one();
-            opened.map_err(|failure| failure.with_status(EINVAL_STATUS))
-        };
-        let mut command = ProgAttach::new(Target::Ifindex(self.device), &self.prog, attach_type)
-            .expected_revision(self.how.revision.unwrap_or_default());
-        let old = self.how.replace.as_ref().map(open).transpose()?;
-        if let Some(old) = &old {
-            command = command.replace(old);
-        }
-        let relative = match &self.how.place {
-            Some(Place::Before(handle) | Place::After(handle)) => Some(open(handle)?),
-            Some(Place::First) | None => None,
-        };
-        let anchor = match (&self.how.place, &relative) {
-            (Some(Place::First), _) => Some(Anchor::First),
-            (Some(Place::Before(_)), Some(prog)) => Some(Anchor::BeforeProg(prog.as_fd())),
-            (Some(Place::After(_)), Some(prog)) => Some(Anchor::AfterProg(prog.as_fd())),
-            _ => None,
-        };
-        if let Some(anchor) = anchor {
-            command = command.anchor(anchor);
-        }
-        command.run().map_err(|error| {
-            let status = errno_status(&error);
-            Failure::because(failed, error).with_status(status)
         })
     }
 
@@ -122,6 +90,68 @@ impl Order {
     }
 }
 
+/// Attaches an XDP program where there is none.
+pub(crate) fn attach_xdp(
+    device: u32,
+    mode: Option<XdpMode>,
+    prog: &ProgFd,
+    failed: &str,
+) -> Result<()> {
+    set_xdp(device, mode, Some(prog), XdpExpect::Nothing, failed)
+}
+
+/// Takes an XDP program away; with `prog`, only that one.
+pub(crate) fn detach_xdp(
+    device: u32,
+    mode: Option<XdpMode>,
+    prog: Option<&ProgFd>,
+    failed: &str,
+) -> Result<()> {
+    let expect = match prog {
+        Some(prog) => XdpExpect::Prog(prog.as_fd()),
+        None => XdpExpect::Anything,
+    };
+    set_xdp(device, mode, None, expect, failed)
+}
+
+fn set_xdp(
+    device: u32,
+    mode: Option<XdpMode>,
+    prog: Option<&ProgFd>,
+    expect: XdpExpect<'_>,
+    failed: &str,
+) -> Result<()> {
+    Route::open()
+        .and_then(|mut route| route.set_xdp(device, prog.map(ProgFd::as_fd), mode, expect))
+        .map_err(|error| netlink_failed(failed, error))
+}
+
+/// Attaches a program to a hook with an ordered list.
+pub(crate) fn attach_listed(
+    device: u32,
+    attach_type: AttachType,
+    prog: &ProgFd,
+    how: &How,
+    failed: &str,
+) -> Result<()> {
+    let wrong = |failure: Failure| failure.with_status(EINVAL_STATUS);
+    let mut command = ProgAttach::new(Target::Ifindex(device), prog, attach_type)
+        .expected_revision(how.revision.unwrap_or_default());
+    let old = how.replace.as_ref().map(ProgHandle::open_one).transpose();
+    let old = old.map_err(wrong)?;
+    if let Some(old) = &old {
+        command = command.replace(old);
+    }
+    let relative = how.relative().map_err(wrong)?;
+    if let Some(anchor) = how.anchor(relative.as_ref()) {
+        command = command.anchor(anchor);
+    }
+    command.run().map_err(|error| {
+        let status = errno_status(&error);
+        Failure::because(failed, error).with_status(status)
+    })
+}
+
 /// `net detach ATTACH_TYPE dev NAME [PROG]`
 pub(super) fn detach(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
     let mut parse = || -> Result<_> {
@@ -137,15 +167,7 @@ pub(super) fn detach(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Res
         parse().map_err(|failure| failure.with_status(EINVAL_STATUS))?;
     let failed = format!("interface {name} detach failed");
     match hook {
-        Hook::Xdp(mode) => {
-            let expect = match &prog {
-                Some(prog) => XdpExpect::Prog(prog.as_fd()),
-                None => XdpExpect::Anything,
-            };
-            Route::open()
-                .and_then(|mut route| route.set_xdp(device, None, mode, expect))
-                .map_err(|error| netlink_failed(&failed, error))?;
-        }
+        Hook::Xdp(mode) => detach_xdp(device, mode, prog.as_ref(), &failed)?,
         Hook::List(attach_type) => {
             let mut command = ProgDetach::new(Target::Ifindex(device), attach_type);
             if let Some(prog) = &prog {

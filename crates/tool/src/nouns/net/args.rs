@@ -1,8 +1,10 @@
 //! The words of `net`.
 
 use std::ffi::OsStr;
+use std::os::fd::AsFd;
 
-use bpfsys::AttachType;
+use bpfsys::cmd::Anchor;
+use bpfsys::{AttachType, ProgFd};
 use loader::netlink::{TcHandle, XdpMode};
 
 use crate::failure::{Failure, Result};
@@ -138,6 +140,25 @@ impl How {
             }
         }
         Ok(how)
+    }
+
+    /// Opens the program that it is placed by.
+    pub fn relative(&self) -> Result<Option<ProgFd>> {
+        match &self.place {
+            Some(Place::Before(handle) | Place::After(handle)) => handle.open_one().map(Some),
+            Some(Place::First) | None => Ok(None),
+        }
+    }
+
+    /// The place, with what [`relative`](Self::relative) opened.
+    #[must_use]
+    pub fn anchor<'a>(&self, relative: Option<&'a ProgFd>) -> Option<Anchor<'a>> {
+        match (&self.place, relative) {
+            (Some(Place::First), _) => Some(Anchor::First),
+            (Some(Place::Before(_)), Some(prog)) => Some(Anchor::BeforeProg(prog.as_fd())),
+            (Some(Place::After(_)), Some(prog)) => Some(Anchor::AfterProg(prog.as_fd())),
+            _ => None,
+        }
     }
 
     fn placed(&mut self, place: Place) -> Result<()> {
