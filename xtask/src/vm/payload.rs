@@ -20,6 +20,7 @@ pub(crate) const SUITES: &[&str] = &[
     "kernel_cmds",
     "kernel_load",
     "kernel_light",
+    "kernel_net",
     "kernel_tool",
     "oracle_bpftool",
 ];
