@@ -53,6 +53,8 @@ pub(crate) fn nouns() -> Result<()> {
         "link",
         "btf",
         "struct_ops",
+        "net",
+        "cgroup",
         "version",
         "errors",
     ];
@@ -113,6 +115,7 @@ pub(crate) fn keys() -> Result<()> {
             ],
         ),
         ("btf", &["pids", "name"]),
+        ("cgroup", &["attach_flags", "attach_btf_name"]),
         ("errors", &["hint"]),
     ]
     .into();

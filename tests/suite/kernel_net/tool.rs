@@ -16,8 +16,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("tool::net_tcx", net_tcx),
     ("tool::prog_attach_by_link", prog_attach_by_link),
     ("tool::prog_attach_in_place", prog_attach_in_place),
-    ("tool::flow_dissector_is_json", flow_dissector_is_json),
-    ("tool::cgroups_are_json", cgroups_are_json),
+    ("flow_dissector_is_json", flow_dissector_is_json),
+    ("cgroups_are_json", cgroups_are_json),
 ];
 
 fn runs(counter: &Counter) -> Result<bool> {
