@@ -540,7 +540,7 @@ fn with_object(text: &str) -> Option<String> {
     let (before, rest) = text.split_once("\"flow_dissector\":")?;
     let (blanks, rest) = rest.split_once('[')?;
     let (member, after) = rest.split_once(']')?;
-    let bare = blanks.trim().is_empty() && member.starts_with("\"id\":");
+    let bare = blanks.trim().is_empty() && member.trim_start().starts_with("\"id\":");
     bare.then(|| format!("{before}\"flow_dissector\":[{{{member}}}]{after}"))
 }
 
