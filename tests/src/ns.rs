@@ -133,7 +133,7 @@ impl Drop for Private {
         let top = self.dir.path().join("cgroup2");
         if top.is_dir() {
             let ours = top.join(format!("rbpftool-test-{}", std::process::id()));
-            let _removed = std::fs::remove_dir(ours);
+            remove_cgroup(&ours);
             let _gone = umount2(&top, MntFlags::MNT_DETACH);
         }
         for at in &self.mounts {
@@ -151,9 +151,21 @@ fn remove_stale(top: &Path) {
         let name = entry.file_name();
         let pid = name.to_str().and_then(|n| n.strip_prefix("rbpftool-test-"));
         if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            let _removed = std::fs::remove_dir(entry.path());
+            remove_cgroup(&entry.path());
         }
     }
+}
+
+/// Removes a cgroup and those below it. Their files go with them.
+fn remove_cgroup(path: &Path) {
+    if let Ok(entries) = std::fs::read_dir(path) {
+        for entry in entries.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                remove_cgroup(&entry.path());
+            }
+        }
+    }
+    let _removed = std::fs::remove_dir(path);
 }
 
 /// Namespaces for a whole suite, or why there are none: then each test is skipped by itself and

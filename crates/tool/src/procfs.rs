@@ -116,6 +116,12 @@ pub fn mounts(proc_root: &Path, fs_type: &[u8]) -> io::Result<Vec<PathBuf>> {
     Ok(parse_mounts(&text, fs_type))
 }
 
+/// Where the cgroups of version 2 are mounted first.
+pub fn cgroup2_mount(proc_root: &Path) -> Option<PathBuf> {
+    let text = std::fs::read(proc_root.join("self/mounts")).ok()?;
+    parse_mounts(&text, b"cgroup2").into_iter().next()
+}
+
 fn parse_mounts(text: &[u8], fs_type: &[u8]) -> Vec<PathBuf> {
     text.split(|byte| *byte == b'\n')
         .filter_map(|line| {

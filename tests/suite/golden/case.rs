@@ -5,9 +5,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use rbpftool::failure::Failure;
 use rbpftool::nouns::btf::view::BtfView;
+use rbpftool::nouns::cgroup::view::{CgroupView, ProgramsView, TreeView};
 use rbpftool::nouns::help;
 use rbpftool::nouns::link::view::LinkView;
 use rbpftool::nouns::map::view::MapView;
+use rbpftool::nouns::net::view::NetView;
 use rbpftool::nouns::perf::view::PerfView;
 use rbpftool::nouns::prog::view::{ProgView, RunView};
 use rbpftool::nouns::struct_ops::view::StructOpsView;
@@ -58,6 +60,9 @@ pub(crate) fn check(noun: &str, case: &str, path: &Path) -> Result<()> {
         ("btf", _) => files.view::<BtfView>(),
         ("perf", _) => files.view::<PerfView>(),
         ("struct_ops", _) => files.view::<StructOpsView>(),
+        ("net", _) => files.view::<NetView>(),
+        ("cgroup", case) if case.starts_with("tree") => files.tree(case.contains("effective")),
+        ("cgroup", _) => files.whole(|json| Ok(ProgramsView(serde_json::from_str(json)?))),
         ("version", _) => files.view::<VersionView>(),
         ("errors", case) => files.error(case.starts_with("usage")),
         _ => bail!("no view is known for tests/golden/{noun}"),
@@ -79,6 +84,36 @@ impl Files<'_> {
             &shown.render(Format::Pretty)?,
             &shown.render(Format::Text)?,
         )
+    }
+
+    /// A list whose text has a head.
+    fn whole<V: View>(&self, read: impl FnOnce(&str) -> Result<V>) -> Result<()> {
+        let view = read(&self.json).context("read the list")?;
+        let show = |format| {
+            let shown = written(format, |output| {
+                let shown = output.show(&view);
+                shown.map_err(|failure| anyhow::anyhow!("{failure:?}"))
+            });
+            shown.map(|(out, _)| out)
+        };
+        self.compare(
+            &show(Format::Json)?,
+            &show(Format::Pretty)?,
+            &show(Format::Text)?,
+        )
+    }
+
+    /// The JSON does not tell where the tree begins; the text does.
+    fn tree(&self, effective: bool) -> Result<()> {
+        self.whole(|json| {
+            let cgroups: Vec<CgroupView> = serde_json::from_str(json)?;
+            let root = cgroups.first().map(|first| first.cgroup.clone());
+            Ok(TreeView {
+                root: root.unwrap_or_default(),
+                effective,
+                cgroups,
+            })
+        })
     }
 
     /// The JSON does not tell whether the time is an average; the text does.

@@ -54,6 +54,8 @@ pub(crate) fn nouns() -> Result<()> {
         "btf",
         "perf",
         "struct_ops",
+        "net",
+        "cgroup",
         "version",
         "errors",
     ];
@@ -114,6 +116,7 @@ pub(crate) fn keys() -> Result<()> {
             ],
         ),
         ("btf", &["pids", "name"]),
+        ("cgroup", &["attach_flags", "attach_btf_name"]),
         ("errors", &["hint"]),
     ]
     .into();

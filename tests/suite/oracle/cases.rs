@@ -3,8 +3,9 @@
 use anyhow::{Context as _, Result};
 use bpfsys::MapFd;
 use bpfsys::cmd::MapGetNextKey;
+use loader::attach::Tc;
 use rbpftool_tests::state::world::World;
-use rbpftool_tests::{Private, fixture};
+use rbpftool_tests::{Private, fixture, netlink};
 
 use crate::compare::{Case, guest, line};
 use crate::rules::Form;
@@ -28,6 +29,8 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     cases.extend(btfs(world, private)?);
     cases.extend(struct_ops(world)?);
     cases.extend(loads(world, private)?);
+    cases.extend(nets(world)?);
+    cases.extend(cgroups(world, private)?);
     cases.extend(pins(private)?);
     cases.extend(changes(world, private)?);
     cases.extend(mistakes(world, private)?);
@@ -734,6 +737,170 @@ fn attachments(world: &World) -> Result<Vec<Case>> {
         }
     }
     Ok(cases)
+}
+
+/// What runs on interfaces: the links of the world, and what is attached without.
+fn nets(world: &World) -> Result<Vec<Case>> {
+    let cls = world.progs.iter().find(|p| p.label == "t_cls");
+    let cls = &cls.context("no t_cls")?.fd;
+    // it goes with the namespace
+    Tc::ingress(1).priority(7).attach(cls)?.forget();
+    Tc::egress(1).handle(5).attach(cls)?.forget();
+    let device = "rbpf_ve";
+    netlink::device("veth", device)?;
+    let (cls, xdp) = (prog_id(world, "t_cls")?, prog_id(world, "t_xdp")?);
+    let attach = format!("net attach xdpgeneric id {xdp} dev {device}");
+    let detach = format!("net detach xdpgeneric dev {device}");
+    let list = format!("net attach tcx_egress id {cls} dev {device}");
+    let unlist = format!("net detach tcx_egress dev {device}");
+    Ok(vec![
+        case(
+            "net show",
+            ["net show", "net list", "net", "net show dev lo"].map(str::to_owned),
+        ),
+        Case {
+            before: vec![line(&attach)],
+            ..case(
+                "net show of another interface",
+                [format!("net show dev {device}"), "net show".to_owned()],
+            )
+        },
+        Case {
+            before: vec![line(&detach)],
+            ..case(
+                "net attach",
+                [
+                    attach.clone(),
+                    format!("net attach xdpg id {xdp} dev {device} overwrite"),
+                    "net attach xdp id 4000000000 dev lo".to_owned(),
+                    format!("net attach nope id {xdp} dev {device}"),
+                    format!("net attach xdp id {xdp} dev no_such_device"),
+                    format!("net attach xdp id {xdp} device {device}"),
+                    format!("net attach xdp id {xdp} dev {device} prepend"),
+                    format!("net attach tcx_ingress id {cls} dev {device} overwrite"),
+                    "net attach xdp".to_owned(),
+                ],
+            )
+        },
+        Case {
+            before: vec![line(&attach)],
+            ..case(
+                "net attach where there is one",
+                [attach.clone(), format!("{attach} overwrite")],
+            )
+        },
+        Case {
+            before: vec![line(&attach)],
+            ..case("net detach", [detach.clone()])
+        },
+        Case {
+            before: vec![line(&detach)],
+            ..case(
+                "net detach of none",
+                [
+                    detach,
+                    "net detach nope dev lo".to_owned(),
+                    "net detach xdp dev no_such_device".to_owned(),
+                    "net detach xdp".to_owned(),
+                ],
+            )
+        },
+        Case {
+            before: vec![line(&unlist)],
+            ..case(
+                "net attach to a list",
+                [list.clone(), format!("{list} prepend")],
+            )
+        },
+        Case {
+            before: vec![line(&list)],
+            ..case("net detach from a list", [unlist.clone()])
+        },
+        Case {
+            before: vec![line(&unlist)],
+            ..case("net detach from an empty list", [unlist])
+        },
+    ])
+}
+
+/// Cgroups: that of the world's links, one without programs, one where they change.
+fn cgroups(world: &World, private: &Private) -> Result<Vec<Case>> {
+    let top = private.cgroup()?;
+    let below = ["empty", "changing", "weak"].map(|name| top.join("more").join(name));
+    for path in &below {
+        std::fs::create_dir_all(path).with_context(|| format!("create {}", path.display()))?;
+    }
+    let [empty, changing, weak] = below;
+    let (top, empty, weak) = (top.display(), empty.display(), weak.display());
+    let changing = changing.display();
+    let prog = prog_id(world, "t_sock_addr")?;
+    let attach = format!("cgroup attach {changing} connect4 id {prog}");
+    let detach = format!("cgroup detach {changing} connect4 id {prog}");
+    let override_weak = format!("cgroup attach {weak} cgroup_inet4_connect id {prog} override");
+    Ok(vec![
+        Case {
+            before: vec![line(&override_weak)],
+            ..case(
+                "cgroup show",
+                [
+                    format!("cgroup show {top}"),
+                    format!("cgroup list {top} effective"),
+                    format!("cgroup show {weak}"),
+                    format!("cgroup show {weak} effective"),
+                    format!("cgroup {top}"),
+                ],
+            )
+        },
+        Case {
+            before: vec![line(&override_weak)],
+            ..case(
+                "cgroup tree",
+                [
+                    format!("cgroup tree {top}"),
+                    format!("cgroup tree {top}/"),
+                    format!("cgroup tree {top} effective"),
+                    format!("cgroup tree {empty}"),
+                ],
+            )
+        },
+        case(
+            "cgroup show of an empty one",
+            [format!("cgroup show {empty}")],
+        ),
+        Case {
+            before: vec![line(&detach)],
+            ..case(
+                "cgroup attach",
+                [
+                    attach.clone(),
+                    format!("{attach} multi"),
+                    format!("{attach} over"),
+                    format!("{attach} nope"),
+                    format!("cgroup attach {changing} nope id {prog}"),
+                    format!("cgroup attach {changing} bind6 id {prog}"),
+                    format!("cgroup attach {changing}"),
+                    format!("cgroup attach /proc connect4 id {prog}"),
+                ],
+            )
+        },
+        Case {
+            before: vec![line(&attach)],
+            ..case("cgroup detach", [detach.clone()])
+        },
+        Case {
+            before: vec![line(&detach)],
+            ..case(
+                "cgroup detach of none",
+                [
+                    detach,
+                    format!("cgroup detach {changing}"),
+                    "cgroup show /proc".to_owned(),
+                    "cgroup show /none".to_owned(),
+                    "cgroup show".to_owned(),
+                ],
+            )
+        },
+    ])
 }
 
 fn mistakes(world: &World, private: &Private) -> Result<Vec<Case>> {

@@ -94,6 +94,8 @@ enum What {
     UnnamedMembers,
     /// The first declaration is missing in theirs, or comes later.
     LostFirst,
+    /// Theirs has the key of an object without the object.
+    BareDissector,
     /// Ours is a valid document or text where theirs is wrong: ours must hold these words.
     Ours(String),
 }
@@ -379,6 +381,8 @@ impl Rule {
             What::UnnamedMembers
         } else if v.get("lost_first").is_some() {
             What::LostFirst
+        } else if v.get("bare_dissector").is_some() {
+            What::BareDissector
         } else if let Some(words) = text("ours_has") {
             What::Ours(words)
         } else {
@@ -523,6 +527,14 @@ impl What {
                     ours.stdout = rest.into_bytes();
                 }
             }
+            Self::BareDissector => {
+                if let Some(whole) = with_object(&theirs.out()) {
+                    theirs.stdout = match form {
+                        Form::Pretty => json::compact(whole.as_bytes()).unwrap_or_default(),
+                        _ => whole.into_bytes(),
+                    };
+                }
+            }
             Self::Ours(words) => {
                 if ours.out().contains(words.as_str()) {
                     theirs.stdout.clone_from(&ours.stdout);
@@ -531,6 +543,15 @@ impl What {
             }
         }
     }
+}
+
+/// The document with an object around the only member of the list of flow dissectors.
+fn with_object(text: &str) -> Option<String> {
+    let (before, rest) = text.split_once("\"flow_dissector\":")?;
+    let (blanks, rest) = rest.split_once('[')?;
+    let (member, after) = rest.split_once(']')?;
+    let bare = blanks.trim().is_empty() && member.trim_start().starts_with("\"id\":");
+    bare.then(|| format!("{before}\"flow_dissector\":[{{{member}}}]{after}"))
 }
 
 /// The error an output ends with, if that is all there is.

@@ -23,6 +23,7 @@ pub(crate) const SUITES: &[&str] = &[
     "kernel_light",
     "kernel_uprobe",
     "kernel_consume",
+    "kernel_net",
     "kernel_tool",
     "oracle_bpftool",
 ];

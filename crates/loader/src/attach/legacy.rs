@@ -42,6 +42,9 @@ impl Part for Attached {
         self.detach()
             .map_err(|source| AttachError::kernel(format!("detach from {}", self.what), source))
     }
+
+    /// The kernel keeps it.
+    fn leave(self: Box<Self>) {}
 }
 
 /// What hooks with several programs can be asked for.

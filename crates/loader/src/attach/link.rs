@@ -30,6 +30,11 @@ pub trait Part: fmt::Debug + Send + Sync {
     /// # Errors
     /// It cannot be taken away.
     fn undo(&mut self) -> Result<(), AttachError>;
+
+    /// Leaves it as it is. Whoever needs no descriptor of this process for that closes them.
+    fn leave(self: Box<Self>) {
+        std::mem::forget(self);
+    }
 }
 
 /// A program on a perf event goes when the event is closed, which follows.
@@ -43,6 +48,10 @@ impl Part for PerfEvent {
 impl Part for Link {
     fn undo(&mut self) -> Result<(), AttachError> {
         self.undo_all()
+    }
+
+    fn leave(self: Box<Self>) {
+        self.forget();
     }
 }
 
@@ -231,8 +240,9 @@ impl Link {
     /// Leaves it attached when this value goes: what was attached without a BPF link stays until
     /// somebody detaches it, a BPF link that is not pinned until this process ends.
     #[doc(alias = "bpf_link__disconnect")]
-    pub fn forget(self) {
-        let _descriptors_stay_open = ManuallyDrop::new(self);
+    pub fn forget(mut self) {
+        let _stays_open = ManuallyDrop::new(self.link.take());
+        self.parts.drain(..).for_each(Part::leave);
     }
 
     /// Gives the BPF link away, with the duty to keep it.

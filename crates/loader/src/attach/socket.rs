@@ -65,4 +65,7 @@ impl Part for Attached {
         (self.set)(&self.socket, None)
             .map_err(|source| AttachError::kernel(format!("detach from {}", self.what), source))
     }
+
+    /// It lives as long as the socket, of which whoever made it has a descriptor.
+    fn leave(self: Box<Self>) {}
 }

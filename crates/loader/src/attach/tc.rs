@@ -179,6 +179,9 @@ impl Part for Attached {
         }
         Ok(())
     }
+
+    /// The kernel keeps it.
+    fn leave(self: Box<Self>) {}
 }
 
 /// Removes the clsact discipline if no filter is left.

@@ -144,4 +144,7 @@ impl Part for Attached {
             .set_xdp(self.ifindex, None, self.mode, ours)
             .map_err(|error| AttachError::netlink(format!("detach from {}", self.what), error))
     }
+
+    /// The kernel keeps it.
+    fn leave(self: Box<Self>) {}
 }

@@ -162,13 +162,15 @@ pub struct NewFilter<'a> {
 }
 
 impl Route {
-    /// The disciplines of an interface.
+    /// The disciplines of all interfaces.
     ///
     /// # Errors
     /// The kernel's, or its answer cannot be read.
     #[doc(alias = "RTM_GETQDISC")]
-    pub fn qdiscs(&mut self, ifindex: u32) -> Result<Vec<Qdisc>, NetlinkError> {
-        self.qdiscs_or_classes(RTM_GETQDISC, RTM_NEWQDISC, ifindex)
+    pub fn qdiscs(&mut self) -> Result<Vec<Qdisc>, NetlinkError> {
+        let messages = self.list(RTM_GETQDISC, TcMsg::default().as_bytes())?;
+        let messages = messages.iter().filter(|m| m.kind == RTM_NEWQDISC);
+        messages.map(qdisc).collect()
     }
 
     /// The classes of the disciplines of an interface.
@@ -177,34 +179,10 @@ impl Route {
     /// The kernel's, or its answer cannot be read.
     #[doc(alias = "RTM_GETTCLASS")]
     pub fn classes(&mut self, ifindex: u32) -> Result<Vec<Qdisc>, NetlinkError> {
-        self.qdiscs_or_classes(RTM_GETTCLASS, RTM_NEWTCLASS, ifindex)
-    }
-
-    fn qdiscs_or_classes(
-        &mut self,
-        ask: u16,
-        answer: u16,
-        ifindex: u32,
-    ) -> Result<Vec<Qdisc>, NetlinkError> {
         let header = header(ifindex, TcHandle(0))?;
-        let mut found = Vec::new();
-        for message in self.list(ask, header.as_bytes())? {
-            if message.kind != answer {
-                continue;
-            }
-            let (tc, rest) = split(&message)?;
-            // the disciplines of all interfaces are told, whichever was asked for
-            if tc.ifindex != header.ifindex {
-                continue;
-            }
-            found.push(Qdisc {
-                ifindex,
-                kind: text(&attributes(rest)?, TCA_KIND).unwrap_or_default(),
-                handle: TcHandle(tc.handle),
-                parent: TcHandle(tc.parent),
-            });
-        }
-        Ok(found)
+        let messages = self.list(RTM_GETTCLASS, header.as_bytes())?;
+        let messages = messages.iter().filter(|m| m.kind == RTM_NEWTCLASS);
+        messages.map(qdisc).collect()
     }
 
     /// The filters of a hook, discipline or class, in the order they run.
@@ -360,6 +338,16 @@ fn prog_id(from: &[Attribute<'_>], kind: u16) -> Result<Option<ProgId>, NetlinkE
 
 fn find<'a, 'b>(from: &'b [Attribute<'a>], kind: u16) -> Option<&'b Attribute<'a>> {
     from.iter().find(|attribute| attribute.kind == kind)
+}
+
+fn qdisc(message: &Message) -> Result<Qdisc, NetlinkError> {
+    let (tc, rest) = split(message)?;
+    Ok(Qdisc {
+        ifindex: tc.ifindex.cast_unsigned(),
+        kind: text(&attributes(rest)?, TCA_KIND).unwrap_or_default(),
+        handle: TcHandle(tc.handle),
+        parent: TcHandle(tc.parent),
+    })
 }
 
 fn filter(message: &Message) -> Result<Filter, NetlinkError> {

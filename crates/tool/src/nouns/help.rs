@@ -12,7 +12,7 @@ Usage: rbpftool [OPTIONS] OBJECT { COMMAND | help }
                            [target TARGET] [kconfig FILE]
        rbpftool version
 
-       OBJECT := { prog | map | link | perf | btf | gen | struct_ops | iter }
+       OBJECT := { prog | map | link | cgroup | perf | net | btf | gen | struct_ops | iter }
        OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} |
                     {-B|--base-btf FILE} | {-V|--version} | {-h|--help} }
 ";

@@ -4,11 +4,13 @@
 
 pub mod batch;
 pub mod btf;
+pub mod cgroup;
 pub mod r#gen;
 pub mod help;
 pub mod iter;
 pub mod link;
 pub mod map;
+pub mod net;
 pub mod perf;
 pub mod plan;
 pub mod prog;

@@ -1,19 +1,17 @@
-//! What can be done with a program: pin, attach, detach, run.
+//! What can be done with a program: pin, run.
 
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use bpfsys::AttachType;
-use bpfsys::cmd::{ProgAttach, ProgDetach, ProgTestRun, Target};
-use bpfsys::uapi::flags::MapFlags;
+use bpfsys::cmd::ProgTestRun;
 
-use super::args::{RunArgs, attach_type, is_dash};
+use super::args::{RunArgs, is_dash};
 use super::view::RunView;
 use crate::command::Context;
 use crate::failure::{EINVAL_STATUS, Failure, Result, errno_status};
-use crate::handle::{MapHandle, ProgHandle};
+use crate::handle::ProgHandle;
 use crate::pins;
 use crate::render::escape::Escaped;
 use crate::words::Words;
@@ -35,46 +33,6 @@ pub(super) fn pin(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
     words.end()?;
     pins::pin(&handle.open_one()?, path)?;
     context.output.done()
-}
-
-/// `prog attach PROG ATTACH_TYPE [MAP]`
-pub(super) fn attach(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<()> {
-    let (prog, attach_type, target) = attachment(words)?;
-    match &target {
-        Some(map) => ProgAttach::new(map, &prog, attach_type).run(),
-        None => ProgAttach::new(Target::Current, &prog, attach_type).run(),
-    }
-    .map_err(|error| Failure::because("failed prog attach", error).with_status(EINVAL_STATUS))?;
-    context.output.done()
-}
-
-/// `prog detach PROG ATTACH_TYPE [MAP]`
-pub(super) fn detach(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<()> {
-    let (prog, attach_type, target) = attachment(words)?;
-    match &target {
-        Some(map) => ProgDetach::new(map, attach_type).prog(&prog).run(),
-        None => ProgDetach::new(Target::Current, attach_type)
-            .prog(&prog)
-            .run(),
-    }
-    .map_err(|error| Failure::because("failed prog detach", error).with_status(EINVAL_STATUS))?;
-    context.output.done()
-}
-
-fn attachment(mut words: Words<'_>) -> Result<(bpfsys::ProgFd, AttachType, Option<bpfsys::MapFd>)> {
-    words
-        .require(3)
-        .map_err(|failure| failure.with_status(EINVAL_STATUS))?;
-    let prog = ProgHandle::parse(&mut words)?;
-    let attach_type = attach_type(&mut words)?;
-    let map = if attach_type == AttachType::FLOW_DISSECTOR {
-        None
-    } else {
-        Some(MapHandle::parse(&mut words)?)
-    };
-    words.end()?;
-    let map = map.map(|map| map.open_one(MapFlags::empty())).transpose()?;
-    Ok((prog.open_one()?, attach_type, map))
 }
 
 /// `prog run PROG data_in FILE …`

@@ -33,22 +33,86 @@ const ATTACH_TYPES: [(&str, Option<&str>, AttachType); 5] = [
     ),
 ];
 
-/// Reads an attach type: its full name, or any prefix of its short name.
+/// Reads an attach type: the full name of any, or any prefix of a short name of bpftool's.
 pub fn attach_type(words: &mut Words<'_>) -> Result<AttachType> {
     let word = words.take("an attach type")?;
-    ATTACH_TYPES
-        .iter()
-        .find(|(full, short, _)| word == *full || short.is_some_and(|short| is_prefix(word, short)))
-        .map(|(_, _, attach_type)| *attach_type)
+    let bpftools = ATTACH_TYPES.iter().find(|(full, short, _)| {
+        word == *full || short.is_some_and(|short| is_prefix(word, short))
+    });
+    let mut all = AttachType::ALL.iter();
+    bpftools
+        .map(|(_, _, attach_type)| attach_type)
+        .or_else(|| all.find(|own| own.name().is_some_and(|name| word == name)))
+        .copied()
         .ok_or_else(|| {
             let known: Vec<_> = ATTACH_TYPES.iter().map(|(full, ..)| *full).collect();
             Failure::new(format_args!(
-                "invalid attach/detach type '{}': one of {} is expected",
+                "invalid attach/detach type '{}': one of {}, or the name of another one is \
+                 expected",
                 shown(word),
                 known.join(", ")
             ))
             .with_status(EINVAL_STATUS)
         })
+}
+
+/// What programs of an attach type attach to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttachTo {
+    /// A socket map.
+    Map,
+    /// A network namespace.
+    Netns,
+    /// A cgroup.
+    Cgroup,
+    /// An interface, among others in an order.
+    List,
+    /// The receive path of an interface.
+    Xdp,
+    /// A netfilter hook.
+    Netfilter,
+    /// An infrared receiver.
+    Lirc,
+    /// What their load said.
+    AsLoaded,
+    /// Not by this command: how then.
+    Otherwise(&'static str),
+}
+
+/// What programs of this attach type attach to.
+#[must_use]
+pub fn attach_to(attach_type: AttachType) -> AttachTo {
+    match attach_type {
+        AttachType::SK_SKB_STREAM_PARSER
+        | AttachType::SK_SKB_STREAM_VERDICT
+        | AttachType::SK_SKB_VERDICT
+        | AttachType::SK_MSG_VERDICT => AttachTo::Map,
+        AttachType::FLOW_DISSECTOR | AttachType::SK_LOOKUP => AttachTo::Netns,
+        AttachType::LSM_CGROUP => AttachTo::Cgroup,
+        AttachType::TCX_INGRESS
+        | AttachType::TCX_EGRESS
+        | AttachType::NETKIT_PRIMARY
+        | AttachType::NETKIT_PEER => AttachTo::List,
+        AttachType::XDP => AttachTo::Xdp,
+        AttachType::NETFILTER => AttachTo::Netfilter,
+        AttachType::LIRC_MODE2 => AttachTo::Lirc,
+        AttachType::TRACE_RAW_TP
+        | AttachType::TRACE_FENTRY
+        | AttachType::TRACE_FEXIT
+        | AttachType::TRACE_FSESSION
+        | AttachType::MODIFY_RETURN
+        | AttachType::LSM_MAC
+        | AttachType::TRACE_ITER => AttachTo::AsLoaded,
+        AttachType::XDP_DEVMAP | AttachType::XDP_CPUMAP => {
+            AttachTo::Otherwise("they are values of the map")
+        }
+        AttachType::SK_REUSEPORT_SELECT | AttachType::SK_REUSEPORT_SELECT_OR_MIGRATE => {
+            AttachTo::Otherwise("the owner of the sockets does it")
+        }
+        AttachType::STRUCT_OPS => AttachTo::Otherwise("'struct_ops register' does it"),
+        other if other.name().is_some_and(|name| name.starts_with("cgroup_")) => AttachTo::Cgroup,
+        _ => AttachTo::Otherwise("'prog loadall ... autoattach' does it"),
+    }
 }
 
 /// What `prog run` was asked to do.

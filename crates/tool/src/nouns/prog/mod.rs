@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod args;
+mod attach;
 pub mod dump;
 pub mod gather;
 pub mod load;
@@ -25,8 +26,8 @@ pub static NOUN: Noun = Noun {
         Command::new("pin", act::pin),
         Command::new("load", load::one),
         Command::new("loadall", load::all),
-        Command::new("attach", act::attach),
-        Command::new("detach", act::detach),
+        Command::new("attach", attach::attach),
+        Command::new("detach", attach::detach),
         Command::new("tracelog", tracelog::run),
         Command::new("run", act::run),
         Command::missing("profile"),
@@ -41,8 +42,8 @@ Usage: rbpftool prog { show | list } [PROG]
                          [autoattach] [kernel_btf BTF_FILE] [kconfig FILE] \\
                          [only NAME[,NAME...]] [set VAR=VALUE] [target TARGET] \\
                          [log { LEVEL | FILE }]
-       rbpftool prog attach PROG ATTACH_TYPE [MAP]
-       rbpftool prog detach PROG ATTACH_TYPE [MAP]
+       rbpftool prog attach PROG ATTACH_TYPE [link FILE] [PLACE]
+       rbpftool prog detach PROG ATTACH_TYPE [PLACE]
        rbpftool prog tracelog [{ stdout | stderr } PROG]
        rbpftool prog run PROG \\
                        data_in FILE \\
@@ -54,7 +55,12 @@ Usage: rbpftool prog { show | list } [PROG]
        MAP  := { id MAP_ID | name MAP_NAME | pinned FILE }
        PROG := { id PROG_ID | tag PROG_TAG | name PROG_NAME | pinned FILE }
        ATTACH_TYPE := { sk_msg_verdict | sk_skb_verdict | sk_skb_stream_verdict |
-                        sk_skb_stream_parser | flow_dissector }
+                        sk_skb_stream_parser | flow_dissector | sk_lookup | cgroup_... |
+                        lsm_cgroup | tcx_... | netkit_... | xdp | netfilter | lirc_mode2 |
+                        trace_... | ... }
+       PLACE := { MAP | cgroup CGROUP [multi] [override] [preorder] [...] |
+                  dev NAME [prepend] [...] | dev NAME [generic | driver | offload] |
+                  netns FILE | { ipv4 | ipv6 } HOOK [priority N] [defrag] | device FILE }
        TYPE := { a name of a section: socket | tc | xdp | kprobe | tracepoint | raw_tp |
                  cgroup/connect4 | fentry | freplace | lsm | struct_ops | syscall | ... }
        TARGET := { FUNC | func FUNC | prog PROG [func FUNC] }
