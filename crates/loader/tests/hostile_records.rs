@@ -18,7 +18,7 @@ fn memory() -> impl Strategy<Value = Vec<u8>> {
         0_u32..80,
         (0_u32..80).prop_map(|n| n | 1 << 30),
         (0_u32..80).prop_map(|n| n | 1 << 31),
-        (1_u32..20).prop_map(|n| n * 8 << 16),
+        (1_u32..20).prop_map(|n| (n * 8) << 16),
         any::<u32>(),
     ];
     let positions = prop::collection::vec(position, 3);

@@ -460,6 +460,7 @@ mod tests {
             reused: false,
             pin: None,
             arena: None,
+            arena_data_at: None,
             struct_ops: None,
         };
         Loaded {

@@ -10,7 +10,7 @@ use super::programs::Loader;
 use crate::model::map::position_named;
 use crate::model::sec_defs::SecDef;
 use crate::model::{MapIdx, SlotValue};
-use crate::relocate::{AttachPlan, LoadPlan, MapAction, MapPlan, ProgPlan};
+use crate::relocate::{AttachPlan, LoadPlan, MapAction, ProgPlan};
 use crate::target::Running;
 use bpfsys::cmd::{BtfLoad, LogLevel};
 use bpfsys::{AttachType, BtfFd, BtfId, MapFd, TokenFd, VerifierLog};

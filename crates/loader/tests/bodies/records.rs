@@ -60,7 +60,7 @@ impl OverwriteWords for Memory {
         self.positions[2].get()
     }
     fn copy(&self, position: u64, to: &mut [u8]) -> bool {
-        to.copy_from_slice(&Memory::copy(self, position, to.len()));
+        to.copy_from_slice(&Self::copy(self, position, to.len()));
         true
     }
     fn load_fence(&self) {}

@@ -84,7 +84,7 @@ fn probe(desc: Numbers<'_>, base: Option<u64>) -> Result<Probe, &'static str> {
     let word = |index: usize| desc.word(index * size).ok_or("it is cut");
     let (address, linked_base, semaphore) = (word(0)?, word(1)?, word(2)?);
     let mut texts = desc.data.get(3 * size..).ok_or("it is cut")?;
-    let mut text = |why| {
+    let mut text = |why| -> Result<String, &'static str> {
         let text = c_str(texts, 0).ok_or(why)?;
         texts = texts.get(text.len() + 1..).unwrap_or_default();
         Ok(String::from_utf8_lossy(text).into_owned())
