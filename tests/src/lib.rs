@@ -13,6 +13,7 @@ mod fds;
 pub mod forge;
 pub mod kernel;
 pub mod loaded;
+mod mechanisms;
 pub mod netlink;
 mod ns;
 mod outcome;

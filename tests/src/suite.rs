@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::fds::FdSnapshot;
+use crate::mechanisms::{self, Ended};
 use crate::outcome::Skip;
 
 /// A test.
@@ -36,6 +37,8 @@ type Running = Arc<Mutex<BTreeMap<String, Instant>>>;
 type Times = Arc<Mutex<Vec<(String, Duration)>>>;
 /// (test, reason)
 type Skips = Arc<Mutex<Vec<(String, String)>>>;
+/// How each test that ran has ended.
+type Ends = Arc<Mutex<BTreeMap<String, Ended>>>;
 
 impl Suite {
     /// An empty suite; `name` is the test target's.
@@ -86,6 +89,15 @@ impl Suite {
         let skips = Skips::default();
         let running = Running::default();
         let times = Times::default();
+        let ends = Ends::default();
+        let has = |test: &str| self.tests.iter().any(|(name, _)| name == test);
+        let untested: Vec<Trial> = mechanisms::untested(self.name, has)
+            .map(|(_, mechanism, test)| {
+                Trial::test(format!("mechanism::{mechanism}"), move || {
+                    Err(Failed::from(format!("there is no test '{test}'")))
+                })
+            })
+            .collect();
         let trials = self
             .tests
             .into_iter()
@@ -98,8 +110,10 @@ impl Suite {
                     Arc::clone(&skips),
                     Arc::clone(&running),
                     Arc::clone(&times),
+                    Arc::clone(&ends),
                 )
             })
+            .chain(untested)
             .collect();
         watch(running);
         let conclusion = libtest_mimic::run(&args, trials);
@@ -109,6 +123,11 @@ impl Suite {
         for (test, took) in lock(&times).iter() {
             println!("SLOW {}::{test}: {:.1} s", self.name, took.as_secs_f64());
         }
+        let guest = std::env::var_os("RBPF_GUEST").is_some();
+        let ended = |test: &str| lock(&ends).get(test).copied();
+        for line in mechanisms::lines(self.name, guest, ended) {
+            println!("{line}");
+        }
         conclusion.exit_code()
     }
 }
@@ -116,6 +135,7 @@ impl Suite {
 /// A test that takes longer is named at the end.
 const SLOW: Duration = Duration::from_secs(5);
 
+#[expect(clippy::too_many_arguments, reason = "what all tests of a run share")]
 fn trial(
     name: String,
     run: TestFn,
@@ -124,6 +144,7 @@ fn trial(
     skips: Skips,
     running: Running,
     times: Times,
+    ends: Ends,
 ) -> Trial {
     Trial::ignorable_test(name.clone(), move || {
         let start = Instant::now();
@@ -137,6 +158,12 @@ fn trial(
         if start.elapsed() > SLOW {
             lock(&times).push((name.clone(), start.elapsed()));
         }
+        let end = match &result {
+            Ok(()) => Ended::Passed,
+            Err(e) if e.is::<Skip>() => Ended::Skipped,
+            Err(_) => Ended::Failed,
+        };
+        lock(&ends).insert(name.clone(), end);
         match result {
             Ok(()) => Ok(Completion::Completed),
             Err(e) => match e.downcast_ref::<Skip>() {

@@ -41,6 +41,10 @@ not tell, for a reason the suite knows: some kernels refuse all programs that ru
 before they look at them, and which helpers some types may call follows from what they attach to.
 *Since* is the first kernel that has it, if it is configured.
 
+Mechanisms are not asked for but used: `yes` where the test that `tests/src/mechanisms.rs` names
+has attached a program, seen it run and detached it, `–` where that test was skipped because the
+kernel refused. `?` is for tests that are not run on a kernel that others use.
+
 Releases that end in `amd64` are Debian's, and `cloud` is built with less; another is the own
 kernel of the machine that the run was made on.
 ";
@@ -52,6 +56,11 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("map_type", "Map types", "map type"),
     ("attach_type", "Attach types", "attach type"),
     ("link_type", "Link types", "link type"),
+    (
+        "mechanism",
+        "Mechanisms by which programs are attached",
+        "mechanism",
+    ),
     ("btf_kind", "BTF kinds", "kind"),
     ("feature", "Other features", "feature"),
     ("helpers", "Number of helpers", "program type"),
