@@ -42,8 +42,9 @@ before they look at them, and which helpers some types may call follows from wha
 *Since* is the first kernel that has it, if it is configured.
 
 Mechanisms are not asked for but used: `yes` where the test that `tests/src/mechanisms.rs` names
-has attached a program, seen it run and detached it, `–` where that test was skipped because the
-kernel refused. `?` is for tests that are not run on a kernel that others use.
+has attached a program, seen it run and detached it, by the newest form that the kernel has; `–`
+where that test was skipped because the kernel refused. `?` is for tests that failed or that are
+not run on a kernel that others use.
 
 Releases that end in `amd64` are Debian's, and `cloud` is built with less; another is the own
 kernel of the machine that the run was made on.
