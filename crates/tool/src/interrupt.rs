@@ -1,6 +1,7 @@
 //! Ending what would go on for ever: SIGINT, SIGHUP and SIGTERM as something to wait for.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -63,6 +64,29 @@ impl Interrupt {
             }
             if any(fd) {
                 return Ok(Wake::Readable);
+            }
+        }
+    }
+}
+
+impl Interrupt {
+    /// Waits until a signal comes, or until then.
+    pub fn wait_until(&self, end: Option<Instant>) -> Result<()> {
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(());
+            }
+            // rounded up, so that the last millisecond is not spent asking
+            let timeout = left.map_or(PollTimeout::NONE, |left| {
+                let millis = left.as_millis().saturating_add(1);
+                PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+            });
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, timeout) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_signal) => return Ok(()),
+                Err(errno) => return Err(Failure::because("can't wait", errno)),
             }
         }
     }

@@ -6,6 +6,7 @@ mod attach;
 pub mod dump;
 pub mod gather;
 pub mod load;
+pub mod profile;
 mod text;
 mod tracelog;
 pub mod view;
@@ -30,7 +31,7 @@ pub static NOUN: Noun = Noun {
         Command::new("detach", attach::detach),
         Command::new("tracelog", tracelog::run),
         Command::new("run", act::run),
-        Command::missing("profile"),
+        Command::new("profile", profile::run),
     ],
     usage: "\
 Usage: rbpftool prog { show | list } [PROG]
@@ -50,6 +51,7 @@ Usage: rbpftool prog { show | list } [PROG]
                        [data_out FILE [data_size_out L]] \\
                        [ctx_in FILE [ctx_out FILE [ctx_size_out M]]] \\
                        [repeat N]
+       rbpftool prog profile PROG [duration SECONDS] METRIC...
        rbpftool prog help
 
        MAP  := { id MAP_ID | name MAP_NAME | pinned FILE }
@@ -63,6 +65,8 @@ Usage: rbpftool prog { show | list } [PROG]
                   netns FILE | { ipv4 | ipv6 } HOOK [priority N] [defrag] | device FILE }
        TYPE := { a name of a section: socket | tc | xdp | kprobe | tracepoint | raw_tp |
                  cgroup/connect4 | fentry | freplace | lsm | struct_ops | syscall | ... }
+       METRIC := { cycles | instructions | l1d_loads | llc_misses | itlb_misses |
+                   dtlb_misses | cpu_clock | task_clock | page_faults }
        TARGET := { FUNC | func FUNC | prog PROG [func FUNC] }
        OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} |
                     {-m|--mapcompat} | {-L|--use-loader} |

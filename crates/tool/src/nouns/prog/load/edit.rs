@@ -181,7 +181,7 @@ fn retarget(
 }
 
 /// The types of a loaded program.
-fn types(prog: &ProgFd) -> Result<Btf<'static>> {
+pub fn types(prog: &ProgFd) -> Result<Btf<'static>> {
     let info = prog
         .info()
         .map_err(|error| Failure::because("can't get prog info", error))?;
