@@ -93,8 +93,8 @@ pub mod netlink;
 pub mod relocate;
 mod sha256;
 pub mod skeleton;
-pub mod symbols;
 pub mod streams;
+pub mod symbols;
 pub mod target;
 pub mod tracefs;
 

@@ -80,7 +80,10 @@ where
     map.insert(&key(1), &10, NONE)?;
     map.insert(&key(1), &11, NONE)?;
     ensure_eq!(map.get(&key(1))?, Some(11));
-    let again = map.insert(&key(1), &12, ElemFlags::NOEXIST).unwrap_err();
+    let again = map
+        .insert(&key(1), &12, ElemFlags::NOEXIST)
+        .err()
+        .context("nothing was refused")?;
     let kind = again.sys_error().map(|error| error.kind());
     ensure_eq!(kind, Some(ErrorKind::Exists));
     map.insert(&key(2), &20, NONE)?;
@@ -97,10 +100,13 @@ where
     let count = map.insert_many(&[key(4), key(5)], &[40, 50], NONE)?;
     ensure_eq!(count, 2);
     ensure_eq!((map.get(&key(4))?, map.get(&key(5))?), (Some(40), Some(50)));
-    let odd = map.insert_many(&[key(4)], &[], NONE).unwrap_err();
+    let odd = map
+        .insert_many(&[key(4)], &[], NONE)
+        .err()
+        .context("nothing was refused")?;
     ensure!(matches!(odd.cause(), AccessCause::Unsuited(_)), "{odd}");
     if fixed {
-        let error = map.remove(&key(1)).unwrap_err();
+        let error = map.remove(&key(1)).err().context("nothing was refused")?;
         let kind = error.sys_error().map(|error| error.kind());
         ensure_eq!(kind, Some(ErrorKind::Invalid));
         let error = map.get(&key(8))?;
@@ -110,7 +116,10 @@ where
     ensure!(map.remove(&key(1))?, "it was there");
     ensure!(!map.remove(&key(1))?, "it is gone");
     ensure_eq!(map.remove_many(&[key(2), key(3)])?, 2);
-    let error = map.remove_many(&[key(2)]).unwrap_err();
+    let error = map
+        .remove_many(&[key(2)])
+        .err()
+        .context("nothing was refused")?;
     let kind = error.sys_error().map(|error| error.kind());
     ensure_eq!(kind, Some(ErrorKind::NotFound));
     match map.take(&key(4)) {
@@ -195,7 +204,7 @@ fn queue(kind: MapType) -> Result<()> {
     for n in 1..=3 {
         queue.push(&n, NONE)?;
     }
-    let error = queue.push(&4, NONE).unwrap_err();
+    let error = queue.push(&4, NONE).err().context("nothing was refused")?;
     let too_big = error.sys_error().map(|error| error.kind());
     ensure_eq!(too_big, Some(ErrorKind::TooBig));
     queue.push(&4, ElemFlags::EXIST)?;
@@ -349,7 +358,7 @@ where
 
 fn without() -> Result<()> {
     let queue = MapCreate::new(MapType::QUEUE, 0, 8, 4).run()?;
-    let error = Entries::open(&queue).map(drop).unwrap_err();
+    let error = Entries::open(&queue).err().context("nothing was refused")?;
     ensure!(matches!(error, WalkError::Start(_)), "{error}");
     Ok(())
 }

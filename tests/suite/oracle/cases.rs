@@ -588,7 +588,7 @@ fn files(world: &World, private: &Private) -> Result<Vec<Case>> {
     let link = world.links.first().context("no link")?.link.info()?.id;
     let (socket, full) = (prog_id(world, "t_socket")?, prog_id(world, "described")?);
     let shown = pin.display();
-    let iterates = rbpftool_tests::fixture("bpf/iterates.bpf.o");
+    let iterates = fixture("bpf/iterates.bpf.o");
     let mut cases = vec![
         fresh(
             case(
