@@ -60,7 +60,9 @@ fn make(kind: MapType, entries: u32) -> Result<MapFd> {
 }
 
 fn typed(kind: MapType) -> Result<()> {
-    let map = make(kind, 8)?;
+    // CPUs keep hundreds of free elements to themselves, and others are thrown out for want of one.
+    let entries = if kind == MapType::LRU_HASH { 4096 } else { 8 };
+    let map = make(kind, entries)?;
     match kind {
         MapType::LPM_TRIE => {
             let key = |n: u32| [32_u32, n];
@@ -80,12 +82,20 @@ where
     map.insert(&key(1), &10, NONE)?;
     map.insert(&key(1), &11, NONE)?;
     ensure_eq!(map.get(&key(1))?, Some(11));
-    let again = map
-        .insert(&key(1), &12, ElemFlags::NOEXIST)
-        .err()
-        .context("nothing was refused")?;
-    let kind = again.sys_error().map(|error| error.kind());
-    ensure_eq!(kind, Some(ErrorKind::Exists));
+    match map.insert(&key(1), &12, ElemFlags::NOEXIST) {
+        Err(again) => {
+            let kind = again.sys_error().map(|error| error.kind());
+            ensure_eq!(kind, Some(ErrorKind::Exists));
+        }
+        Ok(()) => {
+            // Tries did not look at the flag before Linux 6.13 and its contemporaries.
+            let trie = map.map().shape()?.map_type == MapType::LPM_TRIE;
+            let old = KernelVersion::running()? < KernelVersion::new(6, 13, 0);
+            ensure!(trie && old, "an element was made twice");
+            ensure_eq!(map.get(&key(1))?, Some(12));
+            map.insert(&key(1), &11, NONE)?;
+        }
+    }
     map.insert(&key(2), &20, NONE)?;
     map.insert(&key(3), &30, NONE)?;
     let found: BTreeMap<K, u64> = map.iter()?.collect::<Result<_, _>>()?;

@@ -46,7 +46,7 @@ fn numbers(data: &Globals) -> Result<[u64; 16]> {
 }
 
 fn two_producers() -> Result<()> {
-    let goal = if in_guest() { 100_000 } else { 5_000_000 };
+    let goal = 5_000_000;
     let loaded = loaded("consume")?;
     let (data, zeros) = (globals(&loaded, ".data")?, globals(&loaded, ".bss")?);
     data.variable::<u64>("goal")?.set(&goal)?;
