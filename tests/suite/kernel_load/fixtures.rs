@@ -88,6 +88,7 @@ const ROWS: &[Row] = &[
     runs("core_kernel", OLD, &[]),
     runs("core_packet", V6_12, &[]),
     runs("data", OLD, &[("sums", 7)]),
+    runs("demo", OLD, &[]),
     row(
         "err_calls",
         Not("'picks', ./err_calls.bpf.c:41:9: return entry->list[at];"),
