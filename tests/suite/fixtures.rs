@@ -29,8 +29,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use rbpftool_tests::compile::{STRIP, is_there};
-use rbpftool_tests::{Suite, ensure_eq, fixture, oracle, requires, skip};
+use rbpftool_tests::{Suite, ensure_eq, fixture, oracle, requires, root, skip};
 use source::{CLANGS, Object, Source};
+
+/// What `rbpftool demo` loads; a package has its own copy.
+const DEMO: &str = "crates/tool/src/nouns/demo/demo.bpf.o";
 
 /// The largest object, and all of them together.
 const LARGEST: u64 = 64 << 10;
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         .test("every_file_belongs_to_a_source", no_orphans)
         .test("the_table_has_every_source", described)
         .test("nothing_is_large", small)
+        .test("the_tool_has_the_demo", embedded)
         .run()
 }
 
@@ -84,6 +88,8 @@ fn bless() -> Result<Vec<Object>> {
         compile::link(&linker, source, &fixture("bpf"))?;
     }
     std::fs::write(fixture("bpf/LOCK"), lock::text(&sources)?).context("write LOCK")?;
+    let demo = std::fs::copy(fixture("bpf/demo.bpf.o"), root().join(DEMO));
+    demo.with_context(|| format!("write {DEMO}"))?;
     Ok(kept)
 }
 
@@ -180,6 +186,13 @@ fn described() -> Result<()> {
         ensure_eq!(found, 1, "rows of {} in README.md", source.name);
     }
     ensure_eq!(rows.len(), Source::all()?.len(), "rows in README.md");
+    Ok(())
+}
+
+fn embedded() -> Result<()> {
+    let kept = std::fs::read(fixture("bpf/demo.bpf.o")).context("read demo.bpf.o")?;
+    let own = std::fs::read(root().join(DEMO)).with_context(|| format!("read {DEMO}"))?;
+    ensure!(kept == own, "{DEMO} is another; RBPF_BLESS=1 copies it");
     Ok(())
 }
 

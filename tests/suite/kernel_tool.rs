@@ -5,6 +5,8 @@
 mod conduct;
 #[path = "kernel_tool/consume.rs"]
 mod consume;
+#[path = "kernel_tool/demo.rs"]
+mod demo;
 #[path = "kernel_tool/loads.rs"]
 mod loads;
 #[path = "kernel_tool/maps.rs"]
@@ -29,7 +31,9 @@ fn main() -> ExitCode {
     conduct::add(&mut suite, &place);
     loads::add(&mut suite, &place);
     consume::add(&mut suite, &place);
+    demo::add(&mut suite, &place);
     add(&mut suite, "the_readme_tour", &place, readme::tour);
+    add(&mut suite, "the_readme_begins", &place, readme::first);
     suite.run()
 }
 

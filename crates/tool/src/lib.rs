@@ -88,7 +88,7 @@ enum First {
     Missing,
 }
 
-static FIRST_WORDS: [(&str, First); 16] = [
+static FIRST_WORDS: [(&str, First); 17] = [
     ("help", First::Run(nouns::help::top)),
     ("batch", First::Run(nouns::batch::run)),
     ("prog", First::Noun(&nouns::prog::NOUN)),
@@ -106,6 +106,7 @@ static FIRST_WORDS: [(&str, First); 16] = [
     ("version", First::Run(nouns::version::run)),
     // bpftool's words come first, so that they are shortened alike
     ("plan", First::Run(nouns::plan::run)),
+    ("demo", First::Run(nouns::demo::run)),
 ];
 
 /// Runs the command that the words name.

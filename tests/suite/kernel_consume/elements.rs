@@ -60,7 +60,9 @@ fn make(kind: MapType, entries: u32) -> Result<MapFd> {
 }
 
 fn typed(kind: MapType) -> Result<()> {
-    let map = make(kind, 8)?;
+    // CPUs keep hundreds of free elements to themselves, and others are thrown out for want of one.
+    let entries = if kind == MapType::LRU_HASH { 4096 } else { 8 };
+    let map = make(kind, entries)?;
     match kind {
         MapType::LPM_TRIE => {
             let key = |n: u32| [32_u32, n];
@@ -80,9 +82,20 @@ where
     map.insert(&key(1), &10, NONE)?;
     map.insert(&key(1), &11, NONE)?;
     ensure_eq!(map.get(&key(1))?, Some(11));
-    let again = map.insert(&key(1), &12, ElemFlags::NOEXIST).unwrap_err();
-    let kind = again.sys_error().map(|error| error.kind());
-    ensure_eq!(kind, Some(ErrorKind::Exists));
+    match map.insert(&key(1), &12, ElemFlags::NOEXIST) {
+        Err(again) => {
+            let kind = again.sys_error().map(|error| error.kind());
+            ensure_eq!(kind, Some(ErrorKind::Exists));
+        }
+        Ok(()) => {
+            // Tries did not look at the flag before Linux 6.13 and its contemporaries.
+            let trie = map.map().shape()?.map_type == MapType::LPM_TRIE;
+            let old = KernelVersion::running()? < KernelVersion::new(6, 13, 0);
+            ensure!(trie && old, "an element was made twice");
+            ensure_eq!(map.get(&key(1))?, Some(12));
+            map.insert(&key(1), &11, NONE)?;
+        }
+    }
     map.insert(&key(2), &20, NONE)?;
     map.insert(&key(3), &30, NONE)?;
     let found: BTreeMap<K, u64> = map.iter()?.collect::<Result<_, _>>()?;
@@ -97,10 +110,13 @@ where
     let count = map.insert_many(&[key(4), key(5)], &[40, 50], NONE)?;
     ensure_eq!(count, 2);
     ensure_eq!((map.get(&key(4))?, map.get(&key(5))?), (Some(40), Some(50)));
-    let odd = map.insert_many(&[key(4)], &[], NONE).unwrap_err();
+    let odd = map
+        .insert_many(&[key(4)], &[], NONE)
+        .err()
+        .context("nothing was refused")?;
     ensure!(matches!(odd.cause(), AccessCause::Unsuited(_)), "{odd}");
     if fixed {
-        let error = map.remove(&key(1)).unwrap_err();
+        let error = map.remove(&key(1)).err().context("nothing was refused")?;
         let kind = error.sys_error().map(|error| error.kind());
         ensure_eq!(kind, Some(ErrorKind::Invalid));
         let error = map.get(&key(8))?;
@@ -110,7 +126,10 @@ where
     ensure!(map.remove(&key(1))?, "it was there");
     ensure!(!map.remove(&key(1))?, "it is gone");
     ensure_eq!(map.remove_many(&[key(2), key(3)])?, 2);
-    let error = map.remove_many(&[key(2)]).unwrap_err();
+    let error = map
+        .remove_many(&[key(2)])
+        .err()
+        .context("nothing was refused")?;
     let kind = error.sys_error().map(|error| error.kind());
     ensure_eq!(kind, Some(ErrorKind::NotFound));
     match map.take(&key(4)) {
@@ -195,7 +214,7 @@ fn queue(kind: MapType) -> Result<()> {
     for n in 1..=3 {
         queue.push(&n, NONE)?;
     }
-    let error = queue.push(&4, NONE).unwrap_err();
+    let error = queue.push(&4, NONE).err().context("nothing was refused")?;
     let too_big = error.sys_error().map(|error| error.kind());
     ensure_eq!(too_big, Some(ErrorKind::TooBig));
     queue.push(&4, ElemFlags::EXIST)?;
@@ -349,7 +368,7 @@ where
 
 fn without() -> Result<()> {
     let queue = MapCreate::new(MapType::QUEUE, 0, 8, 4).run()?;
-    let error = Entries::open(&queue).map(drop).unwrap_err();
+    let error = Entries::open(&queue).err().context("nothing was refused")?;
     ensure!(matches!(error, WalkError::Start(_)), "{error}");
     Ok(())
 }

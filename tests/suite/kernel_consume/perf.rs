@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bpfsys::cmd::{MapLookupElem, ProgTestRun};
 use bpfsys::{ErrorKind, cpus};
 use loader::kernel::Loaded;
-use loader::maps::{AccessCause, PerfBuffer, PerfBufferOptions, PerfEvent, Wakeup};
+use loader::maps::{AccessCause, CpuBuffer, PerfBuffer, PerfBufferOptions, PerfEvent, Wakeup};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use rbpftool_tests::ensure_eq;
@@ -53,7 +53,7 @@ fn every_cpu() -> Result<()> {
         let options = PerfBufferOptions::new().pages(1).times(true);
         let mut buffer = PerfBuffer::new(map(&loaded, "events")?, &options)?;
         let online = cpus::online()?;
-        let cpus: Vec<_> = buffer.buffers().iter().map(|own| own.cpu()).collect();
+        let cpus: Vec<_> = buffer.buffers().iter().map(CpuBuffer::cpu).collect();
         ensure_eq!(cpus, online);
         ensure_eq!(buffer.poll(Some(Duration::ZERO), |_, _| ())?, 0);
         let mut expect = Vec::new();
@@ -205,7 +205,9 @@ fn chosen() -> Result<()> {
         ensure_eq!(buffer.consume_one(1, |_, _| ())?, 0);
         ensure_eq!(cpus, [cpu]);
         let none = PerfBufferOptions::new().cpus(vec![(9999, 0)]);
-        let error = PerfBuffer::new(map(&loaded, "events")?, &none).unwrap_err();
+        let error = PerfBuffer::new(map(&loaded, "events")?, &none)
+            .err()
+            .context("nothing was refused")?;
         ensure!(error.sys_error().is_some(), "{error}");
         Ok(())
     })
@@ -248,13 +250,19 @@ fn refused() -> Result<()> {
     let events = map(&loaded, "events")?;
     for pages in [0, 3] {
         let options = PerfBufferOptions::new().pages(pages);
-        let error = PerfBuffer::new(events, &options).unwrap_err();
+        let error = PerfBuffer::new(events, &options)
+            .err()
+            .context("nothing was refused")?;
         ensure!(matches!(error.cause(), AccessCause::Unsuited(_)), "{error}");
     }
-    let error = PerfBuffer::new(map(&loaded, "ring")?, &PerfBufferOptions::new()).unwrap_err();
+    let error = PerfBuffer::new(map(&loaded, "ring")?, &PerfBufferOptions::new())
+        .err()
+        .context("nothing was refused")?;
     ensure!(matches!(error.cause(), AccessCause::Kind { .. }), "{error}");
     let elsewhere = PerfBufferOptions::new().cpus(vec![(0, 1 << 30)]);
-    let error = PerfBuffer::new(events, &elsewhere).unwrap_err();
+    let error = PerfBuffer::new(events, &elsewhere)
+        .err()
+        .context("nothing was refused")?;
     let kind = error.sys_error().map(|error| error.kind());
     ensure_eq!(kind, Some(ErrorKind::TooBig));
     Ok(())

@@ -65,7 +65,7 @@ fn constants() -> Result<()> {
     ensure!(!constants.is_writable(), "constants are frozen");
     let factor = constants.variable::<u32>("factor")?;
     ensure_eq!(factor.get(), 3);
-    let error = factor.set(&4).unwrap_err();
+    let error = factor.set(&4).err().context("nothing was refused")?;
     ensure_eq!(error.cause(), &AccessCause::ReadOnly);
     Ok(())
 }
@@ -141,9 +141,15 @@ fn add_up() -> Result<()> {
 fn checked() -> Result<()> {
     let loaded = loaded("consume")?;
     let data = globals(&loaded, ".data")?;
-    let error = data.variable::<u64>("no_such").map(drop).unwrap_err();
+    let error = data
+        .variable::<u64>("no_such")
+        .err()
+        .context("nothing was refused")?;
     ensure_eq!(error.cause(), &AccessCause::NoVariable("no_such".into()));
-    let error = data.variable::<u32>("goal").map(drop).unwrap_err();
+    let error = data
+        .variable::<u32>("goal")
+        .err()
+        .context("nothing was refused")?;
     ensure_eq!(
         error.to_string(),
         "map 'consume.data': variable 'goal' has 8 bytes, the type given for it 4"
@@ -151,25 +157,33 @@ fn checked() -> Result<()> {
     let end = u64::try_from(data.size())?;
     ensure!(data.read::<u64>(end - 8).is_ok(), "the last");
     for offset in [end - 7, end, u64::MAX] {
-        let error = data.read::<u64>(offset).unwrap_err();
+        let error = data
+            .read::<u64>(offset)
+            .err()
+            .context("nothing was refused")?;
         ensure!(
             matches!(error.cause(), AccessCause::Outside { .. }),
             "{error}"
         );
-        let error = data.write::<u64>(offset, &1).unwrap_err();
+        let error = data
+            .write::<u64>(offset, &1)
+            .err()
+            .context("nothing was refused")?;
         ensure!(
             matches!(error.cause(), AccessCause::Outside { .. }),
             "{error}"
         );
     }
-    let error = Globals::open(map(&loaded, "ring")?).unwrap_err();
+    let error = Globals::open(map(&loaded, "ring")?)
+        .err()
+        .context("nothing was refused")?;
     ensure!(matches!(error.cause(), AccessCause::Kind { .. }), "{error}");
     Ok(())
 }
 
 fn arrays() -> Result<()> {
     let plain = MapCreate::new(MapType::ARRAY, 4, 12, 3).run()?;
-    let error = Globals::open(&plain).unwrap_err();
+    let error = Globals::open(&plain).err().context("nothing was refused")?;
     ensure!(matches!(error.cause(), AccessCause::Unsuited(_)), "{error}");
     let map = MapCreate::new(MapType::ARRAY, 4, 12, 1000)
         .flags(MapFlags::MMAPABLE)
@@ -219,7 +233,10 @@ fn variables() -> Result<()> {
     ensure_eq!(run(&loaded, "lists", 1)?, 0);
     ensure_eq!(arena.size(), 100 * 4096);
     ensure_eq!(arena.address(), 1 << 44);
-    let error = arena.read::<u64>(100 * 4096 - 4).unwrap_err();
+    let error = arena
+        .read::<u64>(100 * 4096 - 4)
+        .err()
+        .context("nothing was refused")?;
     ensure!(
         matches!(error.cause(), AccessCause::Outside { .. }),
         "{error}"
@@ -242,7 +259,9 @@ fn pointers() -> Result<()> {
     ensure!(page >= start || page >> 32 == 0, "{page:#x} of {start:#x}");
     ensure!(arena.read_at::<u64>(start + 10 * 4096).is_err(), "outside");
     // Whoever else maps it cannot know where.
-    let error = Arena::open(own.fd().context("its descriptor")?).unwrap_err();
+    let error = Arena::open(own.fd().context("its descriptor")?)
+        .err()
+        .context("nothing was refused")?;
     ensure!(error.sys_error().is_some(), "{error}");
     Ok(())
 }
@@ -252,7 +271,7 @@ fn faults() -> Result<()> {
     let map = MapCreate::new(MapType::ARENA, 0, 0, 4)
         .flags(MapFlags::MMAPABLE | MapFlags::SEGV_ON_FAULT)
         .run()?;
-    let error = Arena::open(&map).unwrap_err();
+    let error = Arena::open(&map).err().context("nothing was refused")?;
     ensure!(matches!(error.cause(), AccessCause::Unsuited(_)), "{error}");
     let map = MapCreate::new(MapType::ARENA, 0, 0, 4)
         .flags(MapFlags::MMAPABLE)
@@ -262,7 +281,7 @@ fn faults() -> Result<()> {
     arena.write(4096, &9_u64)?;
     ensure_eq!(arena.read_at::<u64>(arena.address() + 4096)?, 9);
     let array = MapCreate::new(MapType::ARRAY, 4, 8, 4).run()?;
-    let error = Arena::open(&array).unwrap_err();
+    let error = Arena::open(&array).err().context("nothing was refused")?;
     ensure!(matches!(error.cause(), AccessCause::Kind { .. }), "{error}");
     Ok(())
 }

@@ -254,16 +254,20 @@ fn unprivileged(private: &Private) -> Result<()> {
     std::fs::copy(tool_path()?, &copy).context("copy the tool")?;
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(private.dir(), open).context("open our directory")?;
-    for (flag, noun) in [
-        ("", "prog"),
-        ("", "map"),
-        ("", "link"),
-        ("-j", "prog"),
-        ("-p", "btf"),
+    for (flag, words) in [
+        ("", "prog show"),
+        ("", "map show"),
+        ("", "link show"),
+        ("", "demo"),
+        ("-j", "prog show"),
+        ("-j", "demo"),
+        ("-p", "btf show"),
     ] {
-        let script = format!("{setpriv} {} {flag} {noun} show", copy.display());
+        let script = format!("{setpriv} {} {flag} {words}", copy.display());
         let out = run(Command::new("bash").args(["-c", &script]), b"")?;
-        ensure!(out.status != 0, "{noun} show worked: {}", out.out());
+        ensure!(out.status != 0, "{words} worked: {}", out.out());
+        let all = [out.out(), out.err()].concat().to_lowercase();
+        ensure!(all.contains("hint"), "no hint with {words}: {all}");
         let said = if flag.is_empty() {
             ensure!(out.stdout.is_empty(), "{}", out.out());
             out.err()

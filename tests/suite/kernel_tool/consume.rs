@@ -18,8 +18,10 @@ use serde_json::Value;
 use crate::Place;
 use crate::tool::{all_forms, number, ok, refused, string, words};
 
+type Test = fn(&Private) -> Result<()>;
+
 pub(crate) fn add(suite: &mut Suite, place: &Place) {
-    let tests: [(&str, fn(&Private) -> Result<()>); 6] = [
+    let tests: [(&str, Test); 6] = [
         ("event_pipe::perf_events", perf_events),
         ("event_pipe::ring_buffers", ring_buffers),
         ("event_pipe::other_maps_are_refused", other_maps),

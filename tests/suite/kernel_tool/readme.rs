@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rbpftool_tests::{Private, ensure_eq, root, run, tool_path};
 
+use crate::tool::ok;
+
 /// A command of the tour and what it is said to print.
 struct Stop {
     command: String,
@@ -53,6 +55,16 @@ fn without_numbers(text: &str) -> String {
         out.push('\n');
     }
     out
+}
+
+/// The first command builds the tool and runs it with words that work.
+pub(crate) fn first(_: &Private) -> Result<()> {
+    const BUILDS: &str = "cargo run --release -- ";
+    let text = std::fs::read_to_string(root().join("README.md")).context("read the README")?;
+    let mut commands = text.lines().filter_map(|line| line.strip_prefix("    "));
+    let first = commands.next().context("no command")?;
+    let words = first.strip_prefix(BUILDS);
+    ok(words.with_context(|| format!("{first} does not begin with {BUILDS}"))?).map(drop)
 }
 
 pub(crate) fn tour(private: &Private) -> Result<()> {

@@ -87,11 +87,8 @@ impl<'m> Arena<'m> {
             Own::Lent(mapping) => mapping,
         };
         Memory {
-            name: &self.name,
-            mapping,
-            size: mapping.len(),
-            writable: true,
             placed: &self.placed,
+            ..Memory::whole(&self.name, mapping)
         }
     }
 

@@ -45,7 +45,7 @@ impl Globals {
     pub fn open(map: &MapFd) -> Result<Self, AccessError> {
         let (name, info) = describe(map)?;
         let placed = placed(&name, &info)?;
-        Self::map(map, placed)
+        Self::map(map, placed, None)
     }
 
     /// Maps the variables of a map; their names and places are those of the object that it was
@@ -55,10 +55,16 @@ impl Globals {
     /// The map is no array that can be mapped.
     pub fn of_object(map: &MapFd, object: &Object, index: MapIdx) -> Result<Self, AccessError> {
         let placed = variables_of(object, index, 0);
-        Self::map(map, placed)
+        Self::map(map, placed, None)
     }
 
-    fn map(map: &MapFd, placed: Vec<Placed>) -> Result<Self, AccessError> {
+    /// Maps the variables of a map, without names, and in no other way than this.
+    pub(crate) fn nameless(map: &MapFd, access: Access) -> Result<Self, AccessError> {
+        Self::map(map, Vec::new(), Some(access))
+    }
+
+    /// Maps them as asked, otherwise to be written where that is allowed.
+    fn map(map: &MapFd, placed: Vec<Placed>, access: Option<Access>) -> Result<Self, AccessError> {
         let named = Named::duplicate(map)?;
         let Named { name, info, .. } = &named;
         named.require(MapType::ARRAY, "array of variables")?;
@@ -76,12 +82,14 @@ impl Globals {
             return Err(unsuited("it is larger than memory can be"));
         };
         let failed = |error| AccessError::sys(name, "map it", error);
-        let (mapping, writable) = match Mapping::new(&named.map, whole, 0, Access::ReadWrite) {
-            Ok(mapping) => (mapping, true),
+        let mapped = |access| Mapping::new(&named.map, whole, 0, access);
+        let (mapping, writable) = match mapped(access.unwrap_or(Access::ReadWrite)) {
+            Ok(mapping) => (mapping, access != Some(Access::Read)),
             // Frozen, or only to be read by programs or by this descriptor.
-            Err(error) if error.is(Errno::EPERM) || error.is(Errno::EACCES) => {
-                let mapping = Mapping::new(&named.map, whole, 0, Access::Read);
-                (mapping.map_err(failed)?, false)
+            Err(error)
+                if access.is_none() && (error.is(Errno::EPERM) || error.is(Errno::EACCES)) =>
+            {
+                (mapped(Access::Read).map_err(failed)?, false)
             }
             Err(error) => return Err(failed(error)),
         };
@@ -94,7 +102,7 @@ impl Globals {
         })
     }
 
-    fn memory(&self) -> Memory<'_> {
+    pub(crate) fn memory(&self) -> Memory<'_> {
         Memory {
             name: &self.name,
             mapping: &self.mapping,

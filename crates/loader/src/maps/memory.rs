@@ -24,7 +24,7 @@ pub struct Placed {
 /// one value may be of different moments. What must fit together is for the program to guard, by
 /// a sequence count or by writing once.
 #[derive(Clone, Copy)]
-pub(super) struct Memory<'m> {
+pub(crate) struct Memory<'m> {
     pub(super) name: &'m str,
     pub(super) mapping: &'m Mapping,
     pub(super) size: usize,
@@ -33,6 +33,17 @@ pub(super) struct Memory<'m> {
 }
 
 impl<'m> Memory<'m> {
+    /// All of a mapping that can be written to.
+    pub(crate) fn whole(name: &'m str, mapping: &'m Mapping) -> Self {
+        Self {
+            name,
+            mapping,
+            size: mapping.len(),
+            writable: true,
+            placed: &[],
+        }
+    }
+
     fn at(&self, offset: u64, len: usize) -> Result<usize, AccessError> {
         let start = usize::try_from(offset).ok();
         let end = start.and_then(|start| start.checked_add(len));
@@ -47,7 +58,7 @@ impl<'m> Memory<'m> {
         AccessError::new(self.name, AccessCause::Outside { offset, len, size })
     }
 
-    pub(super) fn read_bytes(&self, offset: u64, to: &mut [u8]) -> Result<(), AccessError> {
+    pub(crate) fn read_bytes(&self, offset: u64, to: &mut [u8]) -> Result<(), AccessError> {
         let at = self.at(offset, to.len())?;
         let read = self.mapping.read(at, to);
         read.ok_or_else(|| self.outside(offset, to.len()))
@@ -82,22 +93,41 @@ impl<'m> Memory<'m> {
             };
             return Err(AccessError::new(self.name, cause));
         }
-        self.at(placed.offset, given)?;
-        Ok(Variable {
+        self.variable_at(placed.offset)
+    }
+
+    pub(crate) fn variable_at<T: Plain>(
+        &self,
+        offset: u64,
+    ) -> Result<Variable<'m, T>, AccessError> {
+        self.at(offset, size_of::<T>())?;
+        Ok(self.place(offset))
+    }
+
+    /// A variable that is known to be inside.
+    pub(crate) fn place<T>(&self, offset: u64) -> Variable<'m, T> {
+        Variable {
             memory: *self,
-            offset: placed.offset,
+            offset,
             types: PhantomData,
-        })
+        }
     }
 }
 
 /// A variable that programs may use at the same time.
-#[derive(Clone, Copy)]
 pub struct Variable<'m, T> {
     memory: Memory<'m>,
     offset: u64,
     types: PhantomData<fn() -> T>,
 }
+
+impl<T> Clone for Variable<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Variable<'_, T> {}
 
 impl<T: Plain> Variable<'_, T> {
     /// Its value.
@@ -123,6 +153,16 @@ impl<T: Plain> Variable<'_, T> {
     }
 }
 
+impl<'m, T: Plain, const N: usize> Variable<'m, [T; N]> {
+    /// An element.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Option<Variable<'m, T>> {
+        let offset = u64::try_from(index.checked_mul(size_of::<T>())?).ok()?;
+        let offset = self.offset.checked_add(offset)?;
+        (index < N).then(|| self.memory.place(offset))
+    }
+}
+
 impl Variable<'_, u64> {
     /// Adds to it, as programs do with `__sync_fetch_and_add`: nothing is lost where both do. What
     /// it was before.
@@ -141,6 +181,16 @@ impl Variable<'_, u64> {
                 AccessCause::Unsuited("a number that is not aligned cannot be added to"),
             )
         })
+    }
+}
+
+impl fmt::Debug for Memory<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("map", &self.name)
+            .field("size", &self.size)
+            .field("writable", &self.writable)
+            .finish_non_exhaustive()
     }
 }
 

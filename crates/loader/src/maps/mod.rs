@@ -33,6 +33,7 @@ pub use arena::Arena;
 pub use entries::{Entries, Entry, WalkError};
 pub use error::{AccessCause, AccessError};
 pub use globals::Globals;
+pub(crate) use memory::Memory;
 pub use memory::{Placed, Variable};
 pub use per_cpu::{PerCpuMap, PerCpuValues};
 pub use perf_buffer::{CpuBuffer, PerfBuffer, PerfBufferOptions, Wakeup};

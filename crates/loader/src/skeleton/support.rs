@@ -14,9 +14,9 @@ pub use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use super::shape::fingerprint;
 use crate::attach::AttachError;
 use crate::error::Error;
+use crate::maps::{AccessError, Globals, Variable};
 use crate::model::{Map, MapIdx, MapOrigin, Object, ParseOptions, ProgIdx, Program};
-use bpfsys::SysError;
-use bpfsys::sys::mmap::{Access, Mapping};
+use bpfsys::sys::mmap::Access;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -42,13 +42,8 @@ pub enum SkelError {
     #[error("the variables of map '{0}' cannot be reached: it was not made")]
     NotMade(String),
     /// A section cannot be mapped.
-    #[error("the variables of map '{map}' cannot be reached")]
-    Map {
-        /// The map.
-        map: String,
-        /// Why.
-        source: SysError,
-    },
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// A program or map cannot be attached.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -93,9 +88,9 @@ impl fmt::Debug for Bool {
 
 /// What skeletons may have in memory: any bytes are a value, and every byte of a value is one of
 /// the memory.
-pub trait Plain: FromBytes + IntoBytes + Immutable + KnownLayout {}
+pub trait Plain: crate::maps::Plain + KnownLayout {}
 
-impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Plain for T {}
+impl<T: crate::maps::Plain + KnownLayout> Plain for T {}
 
 /// What a skeleton's functions give.
 pub type Result<T> = std::result::Result<T, SkelError>;
@@ -301,7 +296,7 @@ pub fn prog_fd(loaded: &Loaded, program: u32) -> Option<&ProgFd> {
 /// A section of a loaded object, mapped.
 #[derive(Debug)]
 pub struct Mapped<T> {
-    mapping: Mapping,
+    globals: Globals,
     of: PhantomData<fn() -> T>,
 }
 
@@ -310,7 +305,7 @@ impl<T> Mapped<T> {
     #[must_use]
     pub fn memory(&self) -> Memory<'_> {
         Memory {
-            mapping: &self.mapping,
+            memory: self.globals.memory(),
             base: 0,
         }
     }
@@ -319,17 +314,15 @@ impl<T> Mapped<T> {
 /// Maps a section of a loaded object.
 ///
 /// # Errors
-/// It was not made, or the kernel does not map it.
-pub fn mapped<T>(loaded: &Loaded, map: u32, access: Access) -> Result<Mapped<T>> {
+/// It was not made, or is smaller than it was written to be, or the kernel does not map it.
+pub fn mapped<T: Plain>(loaded: &Loaded, map: u32, access: Access) -> Result<Mapped<T>> {
     let found = loaded.map_by_index(MapIdx(map));
     let name = || found.map(|map| map.symbol().to_owned()).unwrap_or_default();
     let fd = map_fd(loaded, map).ok_or_else(|| SkelError::NotMade(name()))?;
-    let mapping = Mapping::new(fd, size_of::<T>().max(1), 0, access);
+    let globals = Globals::nameless(fd, access)?;
+    globals.memory().variable_at::<T>(0)?;
     Ok(Mapped {
-        mapping: mapping.map_err(|source| SkelError::Map {
-            map: name(),
-            source,
-        })?,
+        globals,
         of: PhantomData,
     })
 }
@@ -368,8 +361,8 @@ pub const WRITE: Access = Access::ReadWrite;
 /// A section in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory<'a> {
-    mapping: &'a Mapping,
-    base: usize,
+    memory: crate::maps::Memory<'a>,
+    base: u64,
 }
 
 impl<'a> Memory<'a> {
@@ -378,8 +371,8 @@ impl<'a> Memory<'a> {
     pub fn of_arena(loaded: &'a Loaded, map: u32) -> Option<Self> {
         let map = loaded.map_by_index(MapIdx(map))?;
         Some(Self {
-            mapping: map.arena()?,
-            base: usize::try_from(map.arena_data_at()?).ok()?,
+            memory: crate::maps::Memory::whole(map.symbol(), map.arena()?),
+            base: map.arena_data_at()?,
         })
     }
 
@@ -387,18 +380,15 @@ impl<'a> Memory<'a> {
     #[must_use]
     pub fn read<T: Plain>(self) -> Option<Box<T>> {
         let mut value = T::new_box_zeroed().ok()?;
-        self.mapping.read(self.base, value.as_mut_bytes())?;
-        Some(value)
+        let read = self.memory.read_bytes(self.base, value.as_mut_bytes());
+        read.ok().map(|()| value)
     }
 
     /// A variable that can be read.
     #[must_use]
     pub fn live<T: Plain>(self, offset: usize) -> Live<'a, T> {
-        Live {
-            memory: self,
-            offset,
-            of: PhantomData,
-        }
+        let offset = u64::try_from(offset).unwrap_or(u64::MAX);
+        Live(self.memory.place(self.base.saturating_add(offset)))
     }
 
     /// A variable that can be read and written.
@@ -409,11 +399,7 @@ impl<'a> Memory<'a> {
 }
 
 /// A variable of a loaded object.
-pub struct Live<'a, T> {
-    memory: Memory<'a>,
-    offset: usize,
-    of: PhantomData<fn() -> T>,
-}
+pub struct Live<'a, T>(Variable<'a, T>);
 
 impl<T> Clone for Live<'_, T> {
     fn clone(&self) -> Self {
@@ -428,11 +414,7 @@ impl<T: Plain> Live<'_, T> {
     /// be writing to them.
     #[must_use]
     pub fn get(self) -> T {
-        let mut value = T::new_zeroed();
-        let at = self.memory.base.checked_add(self.offset);
-        let read = at.and_then(|at| self.memory.mapping.read(at, value.as_mut_bytes()));
-        debug_assert!(read.is_some(), "a variable outside of its section");
-        value
+        self.0.get()
     }
 }
 
@@ -440,10 +422,7 @@ impl<'a, T: Plain, const N: usize> Live<'a, [T; N]> {
     /// An element.
     #[must_use]
     pub fn at(self, index: usize) -> Option<Live<'a, T>> {
-        let offset = index
-            .checked_mul(size_of::<T>())?
-            .checked_add(self.offset)?;
-        (index < N).then(|| self.memory.live(offset))
+        self.0.at(index).map(Live)
     }
 }
 
@@ -474,10 +453,9 @@ impl<T: Plain> LiveMut<'_, T> {
     /// Changes it. Integers of the machine are written at once, larger values while programs may
     /// be reading them.
     pub fn set(self, value: T) {
-        let Live { memory, offset, .. } = self.0;
-        let at = memory.base.checked_add(offset);
-        let written = at.and_then(|at| memory.mapping.write(at, value.as_bytes()));
-        debug_assert!(written.is_some(), "a variable outside of its section");
+        let written = self.0.0.set(&value);
+        // Skeletons have these only of what they map to be written.
+        debug_assert!(written.is_ok(), "{written:?}");
     }
 }
 

@@ -106,6 +106,13 @@ fn run_as_json(context: &mut Context<'_, '_>, words: &[OsString]) -> Result<()> 
     let shown: Vec<_> = words.iter().map(|word| JsonText(word.as_bytes())).collect();
     json.field("command", &shown)?;
     json.key("output")?;
+    let result = answer(context, words);
+    context.output.json().end_object()?;
+    result
+}
+
+/// Runs a command as the value of a key; a failure is a value too.
+pub(super) fn answer(context: &mut Context<'_, '_>, words: &[OsString]) -> Result<()> {
     let before = context.output.values();
     let result = crate::dispatch(context, Words::new(words));
     let result = result.map_err(|failure| Failure::shown(crate::report(context, &failure)));
@@ -113,7 +120,6 @@ fn run_as_json(context: &mut Context<'_, '_>, words: &[OsString]) -> Result<()> 
     if context.output.values() == before {
         context.output.done()?;
     }
-    context.output.json().end_object()?;
     result
 }
 

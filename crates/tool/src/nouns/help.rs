@@ -10,6 +10,7 @@ Usage: rbpftool [OPTIONS] OBJECT { COMMAND | help }
        rbpftool batch file FILE
        rbpftool plan OBJ [btf FILE] [type TYPE] [only NAME] [set VAR=VALUE] \\
                            [target TARGET] [kconfig FILE]
+       rbpftool demo
        rbpftool version
 
        OBJECT := { prog | map | link | cgroup | perf | net | btf | gen | struct_ops | iter }

@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod btf;
 pub mod cgroup;
+pub mod demo;
 pub mod r#gen;
 pub mod help;
 pub mod iter;
