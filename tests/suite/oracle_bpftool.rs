@@ -19,6 +19,8 @@ mod keys;
 mod loads;
 #[path = "oracle/rules.rs"]
 mod rules;
+#[path = "oracle/streaming.rs"]
+mod streaming;
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
@@ -137,6 +139,7 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
     }
     let registering = Arc::clone(stage);
     suite.add("struct_ops register", move || registering.loads.register());
+    streaming::add(suite);
     bugs::add(suite, stage.known);
     for (noun, wanted) in keys::NOUNS {
         let stage = Arc::clone(stage);
@@ -146,7 +149,8 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
     }
     let compared = Arc::clone(stage);
     suite.add("every_same_command_is_compared", move || {
-        let missed = rules::not_compared(&compared.cases, &loads::lines())?;
+        let more = [loads::lines(), streaming::lines()].concat();
+        let missed = rules::not_compared(&compared.cases, &more)?;
         ensure!(missed.is_empty(), "no case compares: {}", missed.join(", "));
         Ok(())
     });
