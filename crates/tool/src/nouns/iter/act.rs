@@ -10,7 +10,7 @@ use bpfsys::{AnyFd, LinkFd, MapFd};
 use loader::streams::IterReader;
 
 use crate::command::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::{ENOENT_STATUS, Failure, Result};
 use crate::handle::MapHandle;
 use crate::nouns::prog::load::args::{Edits, Log};
 use crate::nouns::prog::load::{self, edit};
@@ -82,7 +82,11 @@ fn map(words: &mut Words<'_>) -> Result<Option<MapFd>> {
 
 /// Loads an object and attaches its first program.
 fn attach(context: &mut Context<'_, '_>, file: &Path, map: Option<&MapFd>) -> Result<LinkFd> {
-    let object = edit::open(file, context.options)?;
+    let object = edit::open(file, context.options).map_err(|failure| match file.exists() {
+        true => failure,
+        // as bpftool ends, here but not for other commands
+        false => failure.with_status(ENOENT_STATUS),
+    })?;
     let loaded = load::load(context, &object, &Edits::default(), &Log::default())?;
     let program = loaded.programs().first();
     let Some((program, fd)) = program.and_then(|program| Some((program, program.fd()?))) else {
