@@ -100,7 +100,10 @@ fn link(private: &Private) -> Result<()> {
         }),
     )?;
     link.update(&allows.prog, Some(&denies.prog))?;
-    ensure!(allows.runs(|| Ok(ensure!(connects(&cgroup)?, "denied")))?);
+    ensure!(allows.runs(|| {
+        ensure!(connects(&cgroup)?, "denied");
+        Ok(())
+    })?);
     let pin = private.bpffs().join("on_cgroup");
     let mut link = link;
     link.pin(&pin)?;
@@ -134,7 +137,10 @@ fn without_link(private: &Private) -> Result<()> {
     let one = at.attach_prog(&denies.prog)?;
     ensure!(!connects(&cgroup)?, "a connection that is denied was made");
     let two = at.replace(&denies.prog).attach_prog(&allows.prog)?;
-    ensure!(allows.runs(|| Ok(ensure!(connects(&cgroup)?, "denied")))?);
+    ensure!(allows.runs(|| {
+        ensure!(connects(&cgroup)?, "denied");
+        Ok(())
+    })?);
     refused(
         at.replace(&denies.prog).attach(&allows.prog),
         "a link cannot",
@@ -185,9 +191,10 @@ fn flags(private: &Private) -> Result<()> {
     ensure!(!connects(&below.0)?, "the upper one did not run");
     ensure_eq!(programs(&below.0, true)?.len(), 2);
     two.detach()?;
-    one.detach()
-        .map_err(anyhow::Error::from)
-        .and_then(|()| Ok(ensure!(connects(&below.0)?, "denied")))
+    one.detach().map_err(anyhow::Error::from).and_then(|()| {
+        ensure!(connects(&below.0)?, "denied");
+        Ok(())
+    })
 }
 
 fn order(private: &Private) -> Result<()> {
@@ -204,7 +211,10 @@ fn order(private: &Private) -> Result<()> {
         .map(|p| p["id"].clone())
         .collect();
     ensure_eq!(ids, [json!(first.id()?), json!(last.id()?)]);
-    ensure!(first.runs(|| Ok(ensure!(connects(&cgroup)?, "denied")))?);
+    ensure!(first.runs(|| {
+        ensure!(connects(&cgroup)?, "denied");
+        Ok(())
+    })?);
     refused(at.expected_revision(1).attach(&hook(ALLOW)?.prog), "ESTALE")?;
     before.detach()?;
     let early = at.preorder().attach(&first.prog)?;

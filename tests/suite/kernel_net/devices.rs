@@ -61,7 +61,10 @@ fn xdp_link(_: &Private) -> Result<()> {
     refused(hook.overwrite().attach(&passes.prog), "cannot replace")?;
     link.update(&passes.prog, Some(&drops.prog))?;
     ensure!(link.update(&drops.prog, Some(&drops.prog)).is_err());
-    ensure!(passes.runs(|| Ok(ensure!(arrives()?, "lost")))?);
+    ensure!(passes.runs(|| {
+        ensure!(arrives()?, "lost");
+        Ok(())
+    })?);
     shown(&link, passes.id()?, &json!({"ifindex": 1}))?;
     link.detach()?;
     ensure!(!passes.runs(|| arrives().map(drop))?, "it still runs");
@@ -91,7 +94,10 @@ fn xdp_netlink(_: &Private) -> Result<()> {
     let mut link = link;
     ensure!(link.pin("/nowhere".as_ref()).is_err(), "there is no link");
     let second = hook.replace(&drops.prog).attach_netlink(&passes.prog)?;
-    ensure!(passes.runs(|| Ok(ensure!(arrives()?, "lost")))?);
+    ensure!(passes.runs(|| {
+        ensure!(arrives()?, "lost");
+        Ok(())
+    })?);
     // it is another's by now
     ensure!(link.detach().is_err(), "detached what is not there");
     ensure_eq!(net("xdp")?.len(), 1);
@@ -155,7 +161,10 @@ fn tc_ingress(_: &Private) -> Result<()> {
     ensure_eq!(net("tc")?, [wanted]);
     refused(hook.attach(&passes.prog), "exists")?;
     let second = hook.replace().attach(&passes.prog)?;
-    ensure!(passes.runs(|| Ok(ensure!(arrives()?, "lost")))?);
+    ensure!(passes.runs(|| {
+        ensure!(arrives()?, "lost");
+        Ok(())
+    })?);
     ensure!(link.detach().is_err(), "detached what is another's");
     ensure_eq!(net("tc")?.len(), 1);
     second.detach()?;
@@ -171,7 +180,10 @@ fn tc_egress(_: &Private) -> Result<()> {
     let (first, second) = (tc(TC_OK)?, tc(TC_OK)?);
     let one = Tc::egress(lo).attach(&first.prog)?;
     let two = Tc::egress(lo).attach(&second.prog)?;
-    ensure!(second.runs(|| Ok(ensure!(arrives()?, "lost")))?);
+    ensure!(second.runs(|| {
+        ensure!(arrives()?, "lost");
+        Ok(())
+    })?);
     // the kernel puts later ones first, and the first one's verdict is final
     ensure_eq!(first.hits()?, 0);
     two.detach()?;
@@ -209,7 +221,10 @@ fn tcx_order(_: &Private) -> Result<()> {
     let hook = Tcx::ingress(lo);
     let behind = since((6, 6), hook.attach(&last.prog))?;
     let before = hook.anchor(Anchor::First).attach(&first.prog)?;
-    ensure!(last.runs(|| Ok(ensure!(arrives()?, "lost")))?);
+    ensure!(last.runs(|| {
+        ensure!(arrives()?, "lost");
+        Ok(())
+    })?);
     ensure!(first.hits()? > 0);
     shown(
         &before,
@@ -226,7 +241,10 @@ fn tcx_order(_: &Private) -> Result<()> {
     let by = behind.fd().context("no link")?.as_fd();
     let between = hook.anchor(Anchor::BeforeLink(by)).attach(&drops.prog)?;
     ensure_eq!(order()?, [first.id()?, drops.id()?, last.id()?]);
-    ensure!(!last.runs(|| Ok(ensure!(!arrives()?, "arrived")))?);
+    ensure!(!last.runs(|| {
+        ensure!(!arrives()?, "arrived");
+        Ok(())
+    })?);
     let stale = hook.expected_revision(1).attach(&last.prog);
     refused(stale, "ESTALE")?;
     refused(
@@ -253,7 +271,10 @@ fn tcx_without_link(_: &Private) -> Result<()> {
     let (old, new) = (tc(TCX_NEXT)?, tc(TCX_NEXT)?);
     let hook = Tcx::egress(lo);
     let one = since((6, 6), hook.attach_prog(&old.prog))?;
-    ensure!(old.runs(|| Ok(ensure!(arrives()?, "lost")))?);
+    ensure!(old.runs(|| {
+        ensure!(arrives()?, "lost");
+        Ok(())
+    })?);
     refused(hook.attach_prog(&old.prog), "EEXIST")?;
     let two = hook.replace(&old.prog).attach_prog(&new.prog)?;
     ensure!(!old.runs(|| arrives().map(drop))?, "it still runs");
@@ -325,7 +346,10 @@ fn several_or_none(_: &Private) -> Result<()> {
     let mut links = vec![Xdp::new(lo).mode(XdpMode::Generic).attach(&on_xdp.prog)?];
     links.push(Tc::ingress(lo).attach(&on_tc.prog)?);
     let group = Link::group("two places", links);
-    ensure!(on_xdp.runs(|| Ok(ensure!(arrives()?, "lost")))?);
+    ensure!(on_xdp.runs(|| {
+        ensure!(arrives()?, "lost");
+        Ok(())
+    })?);
     ensure!(on_tc.hits()? > 0);
     group.detach()?;
     ensure_eq!((net("xdp")?.len(), net("tc")?.len(), hooks()?), (0, 0, 0));

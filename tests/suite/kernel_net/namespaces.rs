@@ -97,7 +97,13 @@ fn flow_dissector(_: &Private) -> Result<()> {
     let on_lo = Tc::egress(lo).attach(&asks.prog)?;
     let (one, two) = (dissector()?, dissector()?);
     let link = Netns::flow_dissector().attach(&one.prog)?;
-    ensure!(one.runs(|| Ok(ensure!(arrives()?, "lost")))?, "not run");
+    ensure!(
+        one.runs(|| {
+            ensure!(arrives()?, "lost");
+            Ok(())
+        })?,
+        "not run"
+    );
     shown(
         &link,
         one.id()?,
@@ -120,7 +126,13 @@ fn flow_dissector_without_link(_: &Private) -> Result<()> {
     let on_lo = Tc::ingress(lo).attach(&asks.prog)?;
     let (one, two) = (dissector()?, dissector()?);
     let first = Netns::flow_dissector().attach_prog(&one.prog)?;
-    ensure!(one.runs(|| Ok(ensure!(arrives()?, "lost")))?, "not run");
+    ensure!(
+        one.runs(|| {
+            ensure!(arrives()?, "lost");
+            Ok(())
+        })?,
+        "not run"
+    );
     let second = Netns::flow_dissector().attach_prog(&two.prog)?;
     ensure!(two.runs(|| arrives().map(drop))?, "it does not run");
     ensure!(first.detach().is_err(), "detached what is replaced");
@@ -168,7 +180,13 @@ fn netfilter(_: &Private) -> Result<()> {
     let output = Netfilter::ipv4(NetfilterHook::Output)
         .priority(7)
         .attach(&accepts.prog)?;
-    ensure!(accepts.runs(|| Ok(ensure!(arrives()?, "lost")))?, "not run");
+    ensure!(
+        accepts.runs(|| {
+            ensure!(arrives()?, "lost");
+            Ok(())
+        })?,
+        "not run"
+    );
     drop(output);
     ensure_eq!(of(&accepts)?, NONE);
     let defragments = Netfilter::ipv6(NetfilterHook::PreRouting)
