@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use super::{event, words};
 use crate::failure::{Failure, Result};
 use crate::handle::{MapHandle, ProgHandle};
-use crate::nouns::place::{expected, open, refused};
+use crate::nouns::place::{expected, open};
 use crate::words::{Words, shown};
 
 /// What a link is on.
@@ -71,18 +71,17 @@ impl<'w> Probe<'w> {
                     Failure::new(format_args!("'{}' is not CATEGORY/NAME", shown(word)))
                 })?;
                 Self::Tracepoint(category, name)
+            } else if words.accept("tracing") {
+                Self::Tracing(of_program(words)?)
             } else if words.accept("tracing_multi") {
                 let target = words::text(words, "a pattern of functions")?;
                 match target.split_once(':') {
                     Some((module, pattern)) => Self::TracingMulti(Some(module), pattern),
                     None => Self::TracingMulti(None, target),
                 }
-            } else if words.accept("tracing") {
-                Self::Tracing(of_program(words)?)
             } else if words.accept("kprobe") {
                 let place = words::text(words, "a function")?;
-                let probe =
-                    Kprobe::parse(place).map_err(|error| refused("no such kprobe", error))?;
+                let probe = Kprobe::parse(place).map_err(Failure::new)?;
                 Self::Kprobe(match When::parse(words, &["return"])? {
                     When::Entry => probe,
                     When::Return | When::Both => probe.returns(),
