@@ -282,11 +282,12 @@ fn with_cookie(row: &Row, place: &str, pin: &Path) -> Result<()> {
     let loaded = load("attach_cookies", &[row.program])?;
     let value = created(&loaded, row.program, place, pin, Some(COOKIE))?;
     let value = value.map_err(anyhow::Error::msg)?;
-    for key in ["cookie", "bpf_cookie"] {
-        ensure!(
-            value[key].is_null() || value[key] == json!(COOKIE),
-            "{value}"
-        );
+    // before, only links of perf events say it
+    if !older_than((6, 18))? {
+        for key in ["cookie", "bpf_cookie"] {
+            let told = &value[key];
+            ensure!(told.is_null() || *told == json!(COOKIE), "{value}");
+        }
     }
     runs_and_goes(&loaded, row.fire, pin)?;
     ensure_eq!(counted(&loaded, 1)?, COOKIE);
