@@ -1,6 +1,8 @@
 //! Programs attached by the loader: seen to run where they should, shown by
 //! the tool, and gone afterwards.
 
+#[path = "kernel_attach/commands.rs"]
+mod commands;
 #[path = "kernel_attach/cookies.rs"]
 mod cookies;
 #[path = "kernel_attach/events.rs"]
@@ -31,5 +33,6 @@ fn main() -> ExitCode {
     many::add(&mut bench);
     events::add(&mut bench);
     objects::add(&mut bench);
+    commands::add(&mut bench);
     bench.suite.run()
 }

@@ -5,6 +5,8 @@
 mod cgroup;
 #[path = "kernel_net/devices.rs"]
 mod devices;
+#[path = "kernel_net/links.rs"]
+mod links;
 #[path = "kernel_net/namespaces.rs"]
 mod namespaces;
 #[path = "kernel_net/sockets.rs"]
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         namespaces::TESTS,
         sockets::TESTS,
         tool::TESTS,
+        links::TESTS,
     ] {
         for (name, test) in tests {
             suite.add(*name, place.test(test));

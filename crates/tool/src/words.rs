@@ -21,6 +21,7 @@ pub fn is_prefix(word: &OsStr, keyword: &str) -> bool {
 pub struct Words<'a> {
     rest: &'a [OsString],
     keyword: &'static str,
+    end: Option<&'static str>,
 }
 
 impl<'a> Words<'a> {
@@ -30,7 +31,23 @@ impl<'a> Words<'a> {
         Self {
             rest: words,
             keyword: "",
+            end: None,
         }
+    }
+
+    /// The same words, whose options end before the word `end`, unshortened.
+    #[must_use]
+    pub fn with_end(mut self, end: &'static str) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    /// The next word, without taking it, where there are options: all that is left, or what is
+    /// before the end.
+    #[must_use]
+    pub fn option(&self) -> Option<&'a OsStr> {
+        self.peek()
+            .filter(|word| self.end.is_none_or(|end| *word != end))
     }
 
     /// How many words are left.
@@ -187,6 +204,17 @@ mod tests {
             words.require(3).unwrap_err().message().unwrap(),
             "'pin' needs at least 3 arguments, 1 found"
         );
+    }
+
+    #[test]
+    fn options_end_before_a_word() {
+        let words = ["prepend", "pro", "prog"].map(OsString::from);
+        let mut words = Words::new(&words).with_end("prog");
+        assert!(words.accept("prepend"));
+        assert_eq!(words.option(), Some(OsStr::new("pro")));
+        assert!(words.accept("prog"));
+        assert_eq!(words.option(), None);
+        assert!(words.accept("prog") && words.option().is_none());
     }
 
     #[test]

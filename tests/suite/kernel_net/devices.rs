@@ -285,9 +285,19 @@ fn tcx_without_link(_: &Private) -> Result<()> {
     Ok(())
 }
 
+/// The interfaces there are.
+fn names() -> Result<Vec<String>> {
+    let all = nix::net::if_::if_nameindex()?;
+    let names = all
+        .iter()
+        .map(|own| own.name().to_string_lossy().into_owned());
+    Ok(names.collect())
+}
+
 fn netkit(_: &Private) -> Result<()> {
     needs_config("NETKIT")?;
     let counts = tc(TCX_NEXT)?;
+    let before = names()?;
     let at = match netlink::device("netkit", "n_nk") {
         Ok(at) => at,
         Err(error) => {
@@ -299,9 +309,14 @@ fn netkit(_: &Private) -> Result<()> {
         }
     };
     ip("link set n_nk up")?;
+    // the kernel gives the other end a name, and runs programs where both ends are up
+    let peer = names()?
+        .into_iter()
+        .find(|name| !before.contains(name) && name != "n_nk")
+        .context("a device without another end")?;
+    ip(&format!("link set {peer} up"))?;
     ip("addr add 10.78.0.1/24 dev n_nk")?;
     let link = Netkit::primary(at).attach(&counts.prog)?;
-    // without the other end packets go nowhere, but the program is before that
     ensure!(counts.runs(|| send_to("10.78.0.2:9"))?, "it does not run");
     shown(
         &link,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::{MapCreate, MapDeleteElem, MapUpdateElem, ProgQuery};
-use bpfsys::{AttachType, MapFd, MapType, ProgType};
+use bpfsys::{AttachType, MapFd, MapType, ProgType, probe};
 use loader::attach::{Lirc, Socket, Sockmap};
 use rbpftool_tests::{Private, ensure_eq, skip};
 use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
@@ -189,6 +189,10 @@ fn lirc(_: &Private) -> Result<()> {
     else {
         return Err(skip("there is no infrared receiver"));
     };
+    rbpftool_tests::requires!(
+        !probe::prog_type(ProgType::LIRC_MODE2).is_no(),
+        "this kernel has a receiver, but no programs for it"
+    );
     let decodes = Counter::new(ProgType::LIRC_MODE2, None, 0)?;
     let link = Lirc::new(device.as_fd()).attach(&decodes.prog)?;
     let ids = || -> Result<Vec<u32>> {

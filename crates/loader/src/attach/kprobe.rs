@@ -39,6 +39,15 @@ impl Kprobe {
         Self::of(Place::Function(function.into()))
     }
 
+    /// What follows `kprobe/` in the name of a section: `FUNCTION`, `FUNCTION+OFFSET`.
+    ///
+    /// # Errors
+    /// It has no such form.
+    pub fn parse(target: &str) -> Result<Self, AttachError> {
+        let (function, offset) = super::way::function_and_offset(target)?;
+        Ok(Self::new(function).offset(offset))
+    }
+
     /// The instruction at an address.
     #[must_use]
     pub fn at(address: u64) -> Self {

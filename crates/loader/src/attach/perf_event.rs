@@ -56,6 +56,9 @@ macro_rules! numbered {
         }
 
         impl $name {
+            /// All of them, by their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
             const fn number(self) -> u32 {
                 self as u32
             }

@@ -11,10 +11,11 @@ use super::{AttachError, Link, Part, Uprobe, UprobeMulti};
 use crate::kernel::Loaded;
 use crate::symbols::usdt::{self, Layout, Probe, Spec, UsdtPlace};
 use crate::symbols::{Binary, BinaryError, ElfFile, Mapping, Source, SymbolError, search};
-use bpfsys::cmd::{MapDeleteElem, MapUpdateElem};
+use bpfsys::cmd::object::ProgParts;
+use bpfsys::cmd::{MapDeleteElem, MapLookupElem, MapUpdateElem};
 use bpfsys::probe::{self, Feature};
-use bpfsys::uapi::flags::ElemFlags;
-use bpfsys::{MapFd, ProgFd};
+use bpfsys::uapi::flags::{ElemFlags, MapFlags};
+use bpfsys::{MapFd, ProgFd, SysError};
 use btf::Endian;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -70,6 +71,29 @@ impl UsdtMaps {
         Self::new(specs, fd(IPS))
     }
 
+    /// Those among the maps of a program.
+    ///
+    /// # Errors
+    /// It has none, or they are of a form that is not known.
+    pub fn of_program(prog: &ProgFd) -> Result<Self, AttachError> {
+        let failed = |source| AttachError::kernel("read the maps of a program", source);
+        let ids = prog.details(ProgParts::MAP_IDS).map_err(failed)?.map_ids;
+        let (mut specs, mut ips) = (None, None);
+        for id in ids {
+            let map = MapFd::by_id(id, MapFlags::empty()).map_err(failed)?;
+            match map.info().map_err(failed)?.name() {
+                name if is_named(name, SPECS) => specs = Some(map),
+                name if is_named(name, IPS) => ips = Some(map),
+                _ => {}
+            }
+        }
+        let specs = specs.ok_or_else(|| AttachError::Missing {
+            what: "map for the arguments of static probes",
+            name: SPECS.to_owned(),
+        })?;
+        Self::new(&specs, ips.as_ref())
+    }
+
     /// These two; the second is only needed on kernels without cookies.
     ///
     /// # Errors
@@ -101,6 +125,22 @@ impl UsdtMaps {
     }
 }
 
+/// Whether the kernel shows a map of this name so: it keeps no more than 15 bytes.
+fn is_named(shown: &[u8], name: &str) -> bool {
+    let name = name.as_bytes();
+    shown == name.get(..15).unwrap_or(name)
+}
+
+impl Shared {
+    /// Whether somebody else has described arguments under a number: one who attached earlier and
+    /// ended, leaving the link pinned. Probes without arguments and cookie look like nothing.
+    fn is_taken(&self, number: u32) -> Result<bool, SysError> {
+        let mut value = vec![0; self.layout.value_size()];
+        MapLookupElem::new(&self.specs, &number.to_ne_bytes()).run(&mut value)?;
+        Ok(value.iter().any(|byte| *byte != 0))
+    }
+}
+
 /// What an attachment has in the maps.
 #[derive(Debug)]
 struct Taken {
@@ -112,26 +152,30 @@ struct Taken {
 impl Taken {
     /// Takes a number and describes arguments under it.
     fn describe(&mut self, value: &[u8], what: &str) -> Result<u32, AttachError> {
+        let failed = |source| AttachError::kernel(format!("describe {what}"), source);
         let number = {
             let mut numbers = lock(&self.maps.numbers);
-            match numbers.free.pop() {
-                Some(number) => number,
-                None if numbers.next < self.maps.max => {
-                    numbers.next += 1;
-                    numbers.next - 1
+            loop {
+                if let Some(number) = numbers.free.pop() {
+                    break number;
                 }
-                None => {
+                let number = numbers.next;
+                if number >= self.maps.max {
                     return Err(AttachError::Options {
                         what: what.to_owned(),
                         why: "the object's map of arguments is full: compile it with a larger BPF_USDT_MAX_SPEC_CNT",
                     });
+                }
+                numbers.next += 1;
+                if !self.maps.is_taken(number).map_err(failed)? {
+                    break number;
                 }
             }
         };
         self.numbers.push(number);
         MapUpdateElem::new(&self.maps.specs, &number.to_ne_bytes(), value)
             .run()
-            .map_err(|source| AttachError::kernel(format!("describe {what}"), source))?;
+            .map_err(failed)?;
         Ok(number)
     }
 
@@ -168,6 +212,17 @@ impl Part for Taken {
                 && first.is_ok()
             {
                 let what = format!("forget the address {address:#x}");
+                first = Err(AttachError::kernel(what, source));
+            }
+        }
+        let nothing = vec![0; self.maps.layout.value_size()];
+        for number in &self.numbers {
+            let cleared =
+                MapUpdateElem::new(&self.maps.specs, &number.to_ne_bytes(), &nothing).run();
+            if let Err(source) = cleared
+                && first.is_ok()
+            {
+                let what = format!("forget the arguments under number {number}");
                 first = Err(AttachError::kernel(what, source));
             }
         }

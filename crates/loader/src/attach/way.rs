@@ -77,10 +77,7 @@ pub(super) fn way(section: &str) -> Result<Way<'_>, AttachError> {
     let returns = word.starts_with("kret") || word.starts_with("uret");
     match auto {
         AutoAttach::Kprobe => {
-            let (function, offset) = place(target).ok_or_else(|| form("FUNCTION+OFFSET"))?;
-            if !function.bytes().all(|byte| is_name(byte) || byte == b':') {
-                return Err(form("FUNCTION+OFFSET"));
-            }
+            let (function, offset) = function_and_offset(target)?;
             Ok(Way::Kprobe {
                 function,
                 offset,
@@ -160,6 +157,17 @@ pub(super) fn way(section: &str) -> Result<Way<'_>, AttachError> {
         }
         AutoAttach::Trace | AutoAttach::Lsm | AutoAttach::Iter => Ok(Way::Resolved),
     }
+}
+
+/// A function of the kernel or of a module, and a number of bytes behind its start.
+pub(super) fn function_and_offset(target: &str) -> Result<(&str, u64), AttachError> {
+    let is_function = |name: &str| name.bytes().all(|byte| is_name(byte) || byte == b':');
+    place(target)
+        .filter(|(function, _)| is_function(function))
+        .ok_or_else(|| AttachError::Form {
+            target: target.to_owned(),
+            what: "FUNCTION+OFFSET",
+        })
 }
 
 /// Two words, neither of them empty, around the first colon.

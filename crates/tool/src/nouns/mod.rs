@@ -13,6 +13,7 @@ pub mod link;
 pub mod map;
 pub mod net;
 pub mod perf;
+pub(crate) mod place;
 pub mod plan;
 pub mod prog;
 pub mod struct_ops;

@@ -105,7 +105,7 @@ impl How {
     /// Reads it.
     pub fn parse(words: &mut Words<'_>) -> Result<Self> {
         let mut how = Self::default();
-        while let Some(word) = words.peek() {
+        while let Some(word) = words.option() {
             if words.accept("multi") {
                 how.flags |= AttachFlags::ALLOW_MULTI;
             } else if words.accept("override") {

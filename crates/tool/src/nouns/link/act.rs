@@ -1,10 +1,12 @@
-//! What can be done with a link: pin, detach.
+//! What can be done with a link: pin, detach, update.
 
-use bpfsys::cmd::LinkDetach;
+use bpfsys::cmd::{LinkDetach, LinkUpdate};
+use bpfsys::uapi::flags::MapFlags;
 
 use crate::command::Context;
 use crate::failure::{EINVAL_STATUS, Failure, Result};
-use crate::handle;
+use crate::handle::{self, MapHandle, ProgHandle};
+use crate::nouns::place::expected;
 use crate::pins;
 use crate::words::Words;
 
@@ -37,4 +39,44 @@ fn detach_one(mut words: Words<'_>) -> Result<()> {
     LinkDetach::new(&link)
         .run()
         .map_err(|error| Failure::because("failed link detach", error))
+}
+
+/// `link update LINK { PROG [old PROG] | map MAP [old MAP] }`
+pub(super) fn update(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
+    words.require(4)?;
+    let link = handle::open_link(&mut words)?;
+    let failed = |error| Failure::because("failed link update", error);
+    if words.accept("map") {
+        let parse = |words: &mut Words<'_>| MapHandle::parse(words)?.open_one(MapFlags::empty());
+        let new = parse(&mut words)?;
+        let old = old(&mut words, parse)?;
+        let mut update = LinkUpdate::with_map(&link, &new);
+        if let Some(old) = &old {
+            update = update.expect_map(old);
+        }
+        update.run().map_err(failed)?;
+    } else {
+        let parse = |words: &mut Words<'_>| ProgHandle::parse(words)?.open_one();
+        let new = parse(&mut words)?;
+        let old = old(&mut words, parse)?;
+        let mut update = LinkUpdate::new(&link, &new);
+        if let Some(old) = &old {
+            update = update.expect_prog(old);
+        }
+        update.run().map_err(failed)?;
+    }
+    context.output.done()
+}
+
+/// Reads `[old THING]` and the end of the words.
+fn old<T>(words: &mut Words<'_>, parse: impl Fn(&mut Words<'_>) -> Result<T>) -> Result<Option<T>> {
+    if words.is_empty() {
+        return Ok(None);
+    }
+    if !words.accept("old") {
+        return Err(expected(words, "'old'"));
+    }
+    let old = parse(words)?;
+    words.end()?;
+    Ok(Some(old))
 }

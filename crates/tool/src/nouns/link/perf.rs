@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use bpfsys::uapi::perf;
+use loader::attach::{Cache, CacheOp, CacheResult, HardwareEvent, PerfConfig, SoftwareEvent};
 
 use super::view::TextOrNumber;
 use crate::render::escape::Text;
@@ -107,6 +108,35 @@ fn cache(config: u64) -> String {
         part(&CACHE_OPS, (config >> 8) & 0xff),
         part(&CACHE_RESULTS, config >> 16)
     )
+}
+
+/// The software event of a name.
+pub(super) fn software_event(name: &str) -> Option<SoftwareEvent> {
+    let all = SoftwareEvent::ALL.iter().copied();
+    named(all, |n| software(n) == Some(name))
+}
+
+/// The hardware event of a name.
+pub(super) fn hardware_event(name: &str) -> Option<HardwareEvent> {
+    let all = HardwareEvent::ALL.iter().copied();
+    named(all, |n| nth(&perf::HW_NAMES, n) == Some(name))
+}
+
+/// The accesses of a cache that have a name.
+pub(super) fn cache_event(name: &str) -> Option<PerfConfig> {
+    let number = |all: &[&str], name: &str| all.iter().position(|own| *own == name);
+    let mut words = name.rsplitn(3, '-');
+    let (result, op, cache) = (words.next()?, words.next()?, words.next()?);
+    Some(PerfConfig::Cache {
+        cache: *Cache::ALL.get(number(&CACHES, cache)?)?,
+        op: *CacheOp::ALL.get(number(&CACHE_OPS, op)?)?,
+        result: *CacheResult::ALL.get(number(&CACHE_RESULTS, result)?)?,
+    })
+}
+
+/// The value whose number fits.
+fn named<T>(all: impl Iterator<Item = T>, fits: impl Fn(u64) -> bool) -> Option<T> {
+    (0..).zip(all).find(|(n, _)| fits(*n)).map(|(_, own)| own)
 }
 
 #[cfg(test)]

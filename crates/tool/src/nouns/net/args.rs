@@ -105,7 +105,7 @@ impl How {
             matches!(hook, Hook::List(_)),
             matches!(hook, Hook::Filter(_)),
         );
-        while !words.is_empty() {
+        while words.option().is_some() {
             if words.accept("overwrite") {
                 only(xdp, "overwrite", "xdp types")?;
                 how.overwrite = true;

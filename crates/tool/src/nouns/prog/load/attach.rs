@@ -8,6 +8,7 @@ use loader::kernel::{Loaded, LoadedProgram, NewPins};
 use super::pin;
 use crate::command::Context;
 use crate::failure::{Failure, Result};
+use crate::nouns::place;
 use crate::render::escape::Escaped;
 
 /// Attaches a program and pins its link; one that does not attach by itself is pinned instead.
@@ -40,18 +41,13 @@ pub(super) fn attach(
 }
 
 fn failed(program: &LoadedProgram, error: AttachError) -> Failure {
-    let hint = error.hint();
     // The name is said here, and the section where it tells more than what went wrong.
     let why = match error {
         AttachError::Auto { source, .. } => *source,
         error => error,
     };
     let name = Escaped(program.name().as_bytes());
-    let failure = Failure::because(format_args!("failed to attach program {name}"), why);
-    match hint {
-        Some(hint) => failure.with_hint(hint),
-        None => failure,
-    }
+    place::refused(format_args!("failed to attach program {name}"), why)
 }
 
 /// What is attached as it was before there were links ends with the process.
