@@ -4,7 +4,7 @@
 //! as with GNU getopt. The scanning is lexopt's; the keyword grammar of the words is in
 //! [`crate::words`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::failure::{EINVAL_STATUS, Failure, Result};
@@ -85,7 +85,17 @@ fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
     let mut parser = lexopt::Parser::from_args(args);
     let mut sign = false;
     let (mut key, mut certificate) = (None, None);
-    while let Some(arg) = parser.next().map_err(wrong)? {
+    loop {
+        // no option is a digit: a number below zero is a word, as in `priority -9`
+        if let Some(mut raw) = parser.try_raw_args()
+            && raw.peek().is_some_and(is_negative)
+        {
+            line.words.extend(raw.next());
+            continue;
+        }
+        let Some(arg) = parser.next().map_err(wrong)? else {
+            break;
+        };
         let short = match arg {
             lexopt::Arg::Value(word) => {
                 line.words.push(word);
@@ -117,6 +127,12 @@ fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
     line.options.use_loader |= sign;
     line.options.signing = signing(sign, key, certificate)?;
     Ok(())
+}
+
+/// Whether a word is a number below zero.
+fn is_negative(word: &OsStr) -> bool {
+    let digits = word.as_encoded_bytes().strip_prefix(b"-");
+    digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }
 
 /// The options of signed loading belong together, whatever the command: bpftool says so too.
@@ -190,6 +206,16 @@ mod tests {
         // "--" ends the options; an abbreviation must be unambiguous
         assert_eq!(split(&["--", "-j"]).0.words, ["-j"]);
         assert!(split(&["--b"]).1.is_err());
+    }
+
+    #[test]
+    fn numbers_below_zero_are_words() {
+        let (line, result) = split(&["link", "-j", "-9", "-B", "-1", "-10"]);
+        result.unwrap();
+        assert_eq!(line.words, ["link", "-9", "-10"]);
+        assert_eq!(line.options.base_btf.as_deref(), Some("-1".as_ref()));
+        assert!(split(&["-9x"]).1.is_err());
+        assert!(split(&["-"]).0.words == ["-"]);
     }
 
     #[test]

@@ -107,6 +107,17 @@ fn runs(counter: &Counter) -> Result<bool> {
     counter.runs(|| arrives().map(drop))
 }
 
+/// The kernel takes the number from a link before it takes the link from its place.
+fn ends(counter: &Counter) -> Result<()> {
+    for _ in 0..200 {
+        if !runs(counter)? {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    anyhow::bail!("it still runs")
+}
+
 fn xdp(private: &Private) -> Result<()> {
     loopback()?;
     let pin = private.bpffs().join("created");
@@ -162,8 +173,7 @@ fn tcx(private: &Private) -> Result<()> {
     out.shows(&json!({"attach_type": "tcx_egress"}))?;
     ensure!(runs(&one)?, "it does not run");
     out.unpin()?;
-    ensure!(!runs(&one)?, "it still runs");
-    Ok(())
+    ends(&one)
 }
 
 fn netkit(private: &Private) -> Result<()> {
@@ -209,7 +219,7 @@ fn cgroup(private: &Private) -> Result<()> {
     ensure!(two.runs(socket)? && !one.runs(socket)?);
     let running = KernelVersion::running()?;
     if (running.major, running.minor) >= (6, 17) {
-        let place = format!("{place} before id {}", two.id()?);
+        let place = format!("{place} before id {}", made.id);
         Made::new((6, 17), &place, one.id()?, &second)?.detach()?;
     }
     made.detach()?;
@@ -263,8 +273,7 @@ fn netfilter(private: &Private) -> Result<()> {
     made.shows(&json!({"type": "netfilter", "pf": 2, "hook": 1, "prio": -9}))?;
     ensure!(runs(&counts)?, "it does not run");
     made.unpin()?;
-    ensure!(!runs(&counts)?, "it still runs");
-    Ok(())
+    ends(&counts)
 }
 
 fn sockmap(private: &Private) -> Result<()> {

@@ -51,7 +51,7 @@ Usage: rbpftool link { show | list } [{ LINK | prog PROG | type TYPE }]
        PLACE   := { xdp dev NAME [generic | driver | offload] |
                     tcx dev NAME { ingress | egress } [ORDER] |
                     netkit dev NAME { primary | peer } [ORDER] |
-                    cgroup CGROUP ATTACH_TYPE [preorder] [{ before | after } PROG] |
+                    cgroup CGROUP ATTACH_TYPE [preorder] [{ before | after } LINK] |
                     netns { current | pid PID | FILE } { sk_lookup | flow_dissector } |
                     netfilter { ipv4 | ipv6 } HOOK [priority N] [defrag] |
                     sockmap MAP ATTACH_TYPE |

@@ -4,15 +4,19 @@ mod event;
 mod probe;
 mod words;
 
-use bpfsys::cmd::LinkCreate;
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use bpfsys::cmd::{Anchor, LinkCreate};
 use bpfsys::uapi::flags::MapFlags;
-use bpfsys::{AttachType, LinkFd, MapFd};
+use bpfsys::{AttachType, LinkFd, MapFd, ProgFd};
+use loader::attach::Cgroup;
 
 use self::probe::Probe;
 use super::gather;
 use crate::command::Context;
 use crate::failure::{Failure, Result};
-use crate::handle::{MapHandle, ProgHandle};
+use crate::handle::{MapHandle, ProgHandle, open_link};
 use crate::nouns::cgroup;
 use crate::nouns::net::args::device;
 use crate::nouns::place::{self, Place, expected, open, refused};
@@ -62,6 +66,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<()>
             let link = at.link(*attach_type, &prog.open_one()?, FAILED)?;
             pinned(link, file)?
         }
+        (Kind::Cgroup(hook), Some(prog)) => pinned(hook.attach(&prog.open_one()?)?, file)?,
         (Kind::Probe(probe), Some(prog)) => {
             let made = probe.attach(&prog.open_one()?, cookie.unwrap_or_default());
             pinned(made?.map_err(|error| refused(FAILED, error))?, file)?
@@ -98,8 +103,10 @@ fn register(map: &MapFd) -> Result<LinkFd> {
 
 /// A type of links, and what one of it is on.
 enum Kind<'w> {
-    /// A place of the network, of a cgroup or of sockets.
+    /// A place of the network or of sockets.
     At(AttachType, Place),
+    /// A hook of a cgroup.
+    Cgroup(Hook),
     /// Something that is traced or walked.
     Probe(Probe<'w>),
     /// Operations of a type of the kernel.
@@ -126,8 +133,7 @@ impl<'w> Kind<'w> {
         } else if words.accept("cgroup") {
             let cgroup = open(words.take_path("a cgroup")?, false)?;
             let attach_type = cgroup::args::attach_type(words)?;
-            let how = cgroup::args::How::parse(words)?;
-            at(attach_type, Place::Cgroup(cgroup, how))
+            Hook::parse(words, cgroup, attach_type).map(Self::Cgroup)
         } else if words.accept("netns") {
             let netns = words::netns(words)?;
             let attach_type = hook(words, AttachTo::Netns, "'sk_lookup' or 'flow_dissector'")?;
@@ -159,8 +165,51 @@ impl<'w> Kind<'w> {
     fn has_cookie(&self) -> bool {
         match self {
             Self::Probe(probe) => probe.has_cookie(),
-            Self::At(..) | Self::StructOps(_) => false,
+            Self::At(..) | Self::Cgroup(_) | Self::StructOps(_) => false,
         }
+    }
+}
+
+/// A hook of a cgroup, and where among the links there. The kernel tells links from programs that
+/// were attached without one: a link goes before or after a link.
+struct Hook {
+    cgroup: File,
+    attach_type: AttachType,
+    preorder: bool,
+    before: Option<LinkFd>,
+    after: Option<LinkFd>,
+}
+
+impl Hook {
+    /// Reads `[preorder] [{ before | after } LINK]`.
+    fn parse(words: &mut Words<'_>, cgroup: File, attach_type: AttachType) -> Result<Self> {
+        let mut hook = Self {
+            cgroup,
+            attach_type,
+            preorder: words.accept("preorder"),
+            before: None,
+            after: None,
+        };
+        if words.accept("before") {
+            hook.before = Some(open_link(words)?);
+        } else if words.accept("after") {
+            hook.after = Some(open_link(words)?);
+        }
+        Ok(hook)
+    }
+
+    fn attach(&self, prog: &ProgFd) -> Result<loader::attach::Link> {
+        let mut hook = Cgroup::new(self.cgroup.as_fd(), self.attach_type);
+        if self.preorder {
+            hook = hook.preorder();
+        }
+        if let Some(link) = &self.before {
+            hook = hook.anchor(Anchor::BeforeLink(link.as_fd()));
+        }
+        if let Some(link) = &self.after {
+            hook = hook.anchor(Anchor::AfterLink(link.as_fd()));
+        }
+        hook.attach(prog).map_err(|error| refused(FAILED, error))
     }
 }
 
