@@ -28,14 +28,18 @@ pub(crate) const SUITES: &[&str] = &[
     "oracle_bpftool",
 ];
 
-/// A suite that runs only when it is called by a command line, with `--file` and `--run`.
-const CORPUS: &str = "corpus";
+/// Suites that run only when they are called by a command line, with `--file` and `--run`: they
+/// need objects that are not of the checkout.
+const BY_HAND: &[&str] = &["corpus", "kernel_example"];
 
 /// Programs of this machine that the suites call, with the libraries they need.
 const PROGRAMS: &[&str] = &[
     "bash", "setpriv", "ip", "cat", "ls", "mount", "dmesg", "id", "true", "head", "tail", "setsid",
     "xargs", "mkdir", "sleep", "grep", "env",
 ];
+
+/// The package of the suites.
+const TESTS: &str = "rbpftool-tests";
 
 /// Where the files of the checkout are in a guest.
 const ROOT: &str = "rbpftool";
@@ -103,11 +107,13 @@ impl Payload {
         let mut names = Vec::new();
         user_programs(&mut a, ctx, &built)?;
         for (name, path) in &built {
-            if name == "rbpf-init" {
-                a.copy("init", path)?;
-            } else {
-                a.copy(&format!("suites/{name}"), path)?;
-                names.push(name.clone());
+            match name.as_str() {
+                "rbpf-init" => a.copy("init", path)?,
+                "example-loader" => a.copy("bin/example-loader", path)?,
+                _ => {
+                    a.copy(&format!("suites/{name}"), path)?;
+                    names.push(name.clone());
+                }
             }
         }
         for (name, script) in [
@@ -176,6 +182,7 @@ impl Payload {
             ("CARGO_MANIFEST_DIR", "/rbpftool/tests"),
             ("RBPFTOOL", "/bin/rbpftool"),
             ("RBPF_ORACLE", "/bin/bpftool"),
+            ("RBPF_EXAMPLE", "/bin/example-loader"),
             ("RBPF_USER_PROGRAMS", "/user"),
             ("RBPF_GUEST", kernel.label.as_str()),
         ] {
@@ -225,19 +232,23 @@ fn user_programs(a: &mut Archive, ctx: &Ctx, built: &[(String, PathBuf)]) -> Res
     below(a, "user", &dir)
 }
 
-/// The static suites and the first process: (name, path).
+/// The static suites, the first process and the example: (name, path).
 fn suites(ctx: &Ctx) -> Result<Vec<(String, PathBuf)>> {
-    let mut tests = vec!["test", "--no-run"];
-    tests.extend(SUITES.iter().chain(&[CORPUS]).flat_map(|s| ["--test", s]));
+    let mut tests = vec!["test", "--no-run", "-p", TESTS];
+    tests.extend(SUITES.iter().chain(BY_HAND).flat_map(|s| ["--test", s]));
     let mut built = executables(ctx, &tests)?;
-    built.extend(executables(ctx, &["build", "--bin", "rbpf-init"])?);
+    built.extend(executables(
+        ctx,
+        &["build", "-p", TESTS, "--bin", "rbpf-init"],
+    )?);
+    built.extend(executables(ctx, &["build", "-p", "example-loader"])?);
     Ok(built)
 }
 
 fn executables(ctx: &Ctx, args: &[&str]) -> Result<Vec<(String, PathBuf)>> {
     let triple = ctx.host_triple()?;
     let mut cmd = ctx.cargo(args);
-    cmd.args(["-p", "rbpftool-tests", "--locked", "--profile", "suite"])
+    cmd.args(["--locked", "--profile", "suite"])
         .args(["--target", &triple])
         .args(["--message-format", "json-render-diagnostics"])
         .env("RUSTFLAGS", dist::FLAGS);
