@@ -184,7 +184,10 @@ fn netkit(private: &Private) -> Result<()> {
     for (end, attach_type) in [("primary", "netkit_primary"), ("peer", "netkit_peer")] {
         let place = format!("netkit dev n_nk {end}");
         let made = Made::new((6, 7), &place, counts.id()?, &pin)?;
-        made.shows(&json!({"type": "netkit", "devname": "n_nk", "attach_type": attach_type}))?;
+        made.shows(&json!({"type": "netkit", "attach_type": attach_type}))?;
+        // a link of the peer is on the other end, to which the kernel gave a name
+        ensure_eq!(made.value["devname"] == "n_nk", end == "primary");
+        ensure!(made.value["devname"].is_string());
         made.detach()?;
     }
     ip("link del n_nk")

@@ -205,6 +205,8 @@ fn trace() -> Result<()> {
     let private = Private::enter()?;
     let marker = private.tracefs().join("trace_marker");
     requires!(marker.exists(), "this kernel has no trace_marker");
+    // what was written before would be read by the first of the two only
+    std::fs::write(private.tracefs().join("trace"), "").context("empty the trace")?;
     for form in FORMS {
         let line = format!("{form} prog tracelog");
         let said = |tool: &Path| -> Result<Said> {
