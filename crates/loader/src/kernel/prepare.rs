@@ -178,18 +178,18 @@ impl Prepared<'_> {
     /// The first thing that the kernel refuses. Nothing of the plan is left then.
     pub fn load(mut self, options: &LoadOptions) -> Result<Loaded, KernelError> {
         let plan = self.plan;
-        let made = Loader {
-            plan,
-            token: self.token.as_deref(),
-            btf: self.btf.as_ref(),
-            modules: &self.modules,
-            maps: &self.maps,
-            log: options.log,
-        }
-        .all()?;
-        let mut programs = Vec::with_capacity(made.len());
-        for (program, made) in plan.programs.iter().zip(made) {
-            self.notes.extend(made.notes);
+        let mut programs = Vec::with_capacity(plan.programs.len());
+        for program in &plan.programs {
+            let (fd, log) = Loader {
+                plan,
+                token: self.token.as_deref(),
+                btf: self.btf.as_ref(),
+                modules: &self.modules,
+                maps: &self.maps,
+                log: options.log,
+                notes: &mut self.notes,
+            }
+            .one(program)?;
             programs.push(LoadedProgram {
                 index: program.prog,
                 name: program.name.clone(),
@@ -197,8 +197,8 @@ impl Prepared<'_> {
                 prog_type: program.prog_type,
                 attach_type: hook(program),
                 module: module(plan, program),
-                fd: Some(made.fd),
-                log: made.log,
+                fd: Some(fd),
+                log,
                 pins: Vec::new(),
             });
         }

@@ -8,10 +8,7 @@ use bpfsys::cmd::{LogLevel, ProgBindMap, ProgLoad};
 use bpfsys::insn::Insn;
 use bpfsys::uapi::info::{FuncInfo, LineInfo};
 use bpfsys::{BtfFd, MapFd, ProgFd, TokenFd, VerifierLog};
-use nix::sched::{CpuSet, sched_getaffinity};
-use nix::unistd::Pid;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What all programs of an object have in common.
 pub(super) struct Loader<'a> {
@@ -21,79 +18,12 @@ pub(super) struct Loader<'a> {
     pub(super) modules: &'a [BtfFd],
     pub(super) maps: &'a [MadeMap],
     pub(super) log: LogLevel,
+    pub(super) notes: &'a mut Vec<String>,
 }
-
-/// A program in the kernel.
-pub(super) struct Made {
-    pub(super) fd: ProgFd,
-    /// What the verifier wrote, if it was asked to.
-    pub(super) log: VerifierLog,
-    /// What was done otherwise than the plan says, in words.
-    pub(super) notes: Vec<String>,
-}
-
-/// How many instructions an object has at least for a second thread to be worth its start: the
-/// verifier needs about as long for them.
-const WORTH_A_THREAD: usize = 256;
-
-/// More would wait for one another in the kernel's allocators rather than verify.
-const MOST_THREADS: usize = 8;
 
 impl Loader<'_> {
-    /// Loads all programs of the object, several at a time where there are CPUs for it: the kernel
-    /// verifies programs of the privileged independently of each other.
-    ///
-    /// The error is that of the first program in the order of the object, whichever was verified
-    /// first: programs are begun in that order, and none is begun after one failed.
-    pub(super) fn all(&self) -> Result<Vec<Made>, KernelError> {
-        let threads = self.threads();
-        let plans = &self.plan.programs;
-        if threads < 2 {
-            return plans.iter().map(|plan| self.one(plan)).collect();
-        }
-        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let work = || {
-            let mut made = Vec::new();
-            while !failed.load(Ordering::Relaxed) {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(plan) = plans.get(at) else {
-                    break;
-                };
-                let result = self.one(plan);
-                failed.fetch_or(result.is_err(), Ordering::Relaxed);
-                made.push((at, result));
-            }
-            made
-        };
-        let mut results = std::thread::scope(|scope| {
-            // A thread that the system refuses is one that does not help.
-            let helpers: Vec<_> = (1..threads)
-                .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
-                .collect();
-            let mut results = work();
-            for helper in helpers {
-                match helper.join() {
-                    Ok(more) => results.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            results
-        });
-        results.sort_unstable_by_key(|(at, _)| *at);
-        results.into_iter().map(|(_, result)| result).collect()
-    }
-
-    /// How many threads load programs.
-    fn threads(&self) -> usize {
-        let plans = &self.plan.programs;
-        let insns: usize = plans.iter().map(|plan| plan.insns.len()).sum();
-        if plans.len() < 2 || insns < WORTH_A_THREAD {
-            return 1;
-        }
-        plans.len().min(cpus()).min(MOST_THREADS)
-    }
-
-    fn one(&self, plan: &ProgPlan) -> Result<Made, KernelError> {
+    /// Loads one program; with what the verifier wrote, if it was asked to.
+    pub(super) fn one(&mut self, plan: &ProgPlan) -> Result<(ProgFd, VerifierLog), KernelError> {
         let tables = self.jump_tables(plan)?;
         let mut insns = plan.insns.clone();
         self.patch(&mut insns, plan, &tables)?;
@@ -152,8 +82,8 @@ impl Loader<'_> {
         let (fd, log) = load.run_with_log().map_err(|error| {
             KernelError::Program(Box::new(log_reading::explain(plan, types, &error)))
         })?;
-        let notes = self.bind(plan, &fd);
-        Ok(Made { fd, log, notes })
+        self.bind(plan, &fd);
+        Ok((fd, log))
     }
 
     fn jump_tables(&self, plan: &ProgPlan) -> Result<Vec<MapFd>, KernelError> {
@@ -239,8 +169,7 @@ impl Loader<'_> {
     }
 
     /// Keeps maps for as long as the program. Those that cannot be are not needed to run it.
-    fn bind(&self, plan: &ProgPlan, prog: &ProgFd) -> Vec<String> {
-        let mut notes = Vec::new();
+    fn bind(&mut self, plan: &ProgPlan, prog: &ProgFd) {
         for map in &plan.bind {
             let Some(fd) = self.maps.get(map.index()).and_then(|made| made.fd.as_ref()) else {
                 continue;
@@ -250,7 +179,7 @@ impl Loader<'_> {
                 Err(error) if maps::unknown_to_kernel(&error) => {}
                 Err(error) => {
                     let map = self.plan.maps.get(map.index());
-                    notes.push(format!(
+                    self.notes.push(format!(
                         "map '{}' was not bound to program '{}': {}",
                         map.map_or("?", display_name),
                         plan.name,
@@ -259,19 +188,7 @@ impl Loader<'_> {
                 }
             }
         }
-        notes
     }
-}
-
-/// On how many CPUs this process may run. Quotas of cgroups are not asked for: that takes longer
-/// than is gained, and a thread that waits costs nothing.
-fn cpus() -> usize {
-    let may = sched_getaffinity(Pid::from_raw(0));
-    may.map_or(1, |set| {
-        (0..CpuSet::count())
-            .filter(|cpu| set.is_set(*cpu).unwrap_or(false))
-            .count()
-    })
 }
 
 /// Writes the descriptors of modules' types into the second slots of their loads.
