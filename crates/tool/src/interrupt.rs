@@ -67,9 +67,7 @@ impl Interrupt {
             }
         }
     }
-}
 
-impl Interrupt {
     /// Waits until a signal comes, or until then.
     pub fn wait_until(&self, end: Option<Instant>) -> Result<()> {
         loop {

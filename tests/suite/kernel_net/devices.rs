@@ -11,8 +11,8 @@ use rbpftool_tests::{Private, ensure_eq, netlink};
 use serde_json::json;
 
 use crate::support::{
-    Counter, NONE, Test, Veth, arrives, change, contains, ifindex, ip, loopback, needs_config, net,
-    refused, send_to, shown, since,
+    Counter, NONE, Test, Veth, arrives, change, contains, ifindex, ip, loopback, must_arrive,
+    needs_config, net, refused, send_to, shown, since,
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -61,10 +61,7 @@ fn xdp_link(_: &Private) -> Result<()> {
     refused(hook.overwrite().attach(&passes.prog), "cannot replace")?;
     link.update(&passes.prog, Some(&drops.prog))?;
     ensure!(link.update(&drops.prog, Some(&drops.prog)).is_err());
-    ensure!(passes.runs(|| {
-        ensure!(arrives()?, "lost");
-        Ok(())
-    })?);
+    ensure!(passes.runs(must_arrive)?);
     shown(&link, passes.id()?, &json!({"ifindex": 1}))?;
     link.detach()?;
     ensure!(!passes.runs(|| arrives().map(drop))?, "it still runs");
@@ -94,10 +91,7 @@ fn xdp_netlink(_: &Private) -> Result<()> {
     let mut link = link;
     ensure!(link.pin("/nowhere".as_ref()).is_err(), "there is no link");
     let second = hook.replace(&drops.prog).attach_netlink(&passes.prog)?;
-    ensure!(passes.runs(|| {
-        ensure!(arrives()?, "lost");
-        Ok(())
-    })?);
+    ensure!(passes.runs(must_arrive)?);
     // it is another's by now
     ensure!(link.detach().is_err(), "detached what is not there");
     ensure_eq!(net("xdp")?.len(), 1);
@@ -107,7 +101,7 @@ fn xdp_netlink(_: &Private) -> Result<()> {
     let third = hook.overwrite().attach_netlink(&drops.prog)?;
     ensure!(!arrives()?, "a packet that is dropped arrived");
     third.detach()?;
-    ensure!(arrives()?, "lost");
+    must_arrive()?;
     ensure_eq!(net("xdp")?, NONE);
     Ok(())
 }
@@ -161,10 +155,7 @@ fn tc_ingress(_: &Private) -> Result<()> {
     ensure_eq!(net("tc")?, [wanted]);
     refused(hook.attach(&passes.prog), "exists")?;
     let second = hook.replace().attach(&passes.prog)?;
-    ensure!(passes.runs(|| {
-        ensure!(arrives()?, "lost");
-        Ok(())
-    })?);
+    ensure!(passes.runs(must_arrive)?);
     ensure!(link.detach().is_err(), "detached what is another's");
     ensure_eq!(net("tc")?.len(), 1);
     second.detach()?;
@@ -180,10 +171,7 @@ fn tc_egress(_: &Private) -> Result<()> {
     let (first, second) = (tc(TC_OK)?, tc(TC_OK)?);
     let one = Tc::egress(lo).attach(&first.prog)?;
     let two = Tc::egress(lo).attach(&second.prog)?;
-    ensure!(second.runs(|| {
-        ensure!(arrives()?, "lost");
-        Ok(())
-    })?);
+    ensure!(second.runs(must_arrive)?);
     // the kernel puts later ones first, and the first one's verdict is final
     ensure_eq!(first.hits()?, 0);
     two.detach()?;
@@ -221,10 +209,7 @@ fn tcx_order(_: &Private) -> Result<()> {
     let hook = Tcx::ingress(lo);
     let behind = since((6, 6), hook.attach(&last.prog))?;
     let before = hook.anchor(Anchor::First).attach(&first.prog)?;
-    ensure!(last.runs(|| {
-        ensure!(arrives()?, "lost");
-        Ok(())
-    })?);
+    ensure!(last.runs(must_arrive)?);
     ensure!(first.hits()? > 0);
     shown(
         &before,
@@ -255,7 +240,7 @@ fn tcx_order(_: &Private) -> Result<()> {
         anyhow::bail!("the same program twice at a hook")
     })?;
     between.detach()?;
-    ensure!(arrives()?, "lost");
+    must_arrive()?;
     let tc = net("tc")?;
     contains(
         tc.first().context("none")?,
@@ -271,10 +256,7 @@ fn tcx_without_link(_: &Private) -> Result<()> {
     let (old, new) = (tc(TCX_NEXT)?, tc(TCX_NEXT)?);
     let hook = Tcx::egress(lo);
     let one = since((6, 6), hook.attach_prog(&old.prog))?;
-    ensure!(old.runs(|| {
-        ensure!(arrives()?, "lost");
-        Ok(())
-    })?);
+    ensure!(old.runs(must_arrive)?);
     refused(hook.attach_prog(&old.prog), "EEXIST")?;
     let two = hook.replace(&old.prog).attach_prog(&new.prog)?;
     ensure!(!old.runs(|| arrives().map(drop))?, "it still runs");
@@ -361,10 +343,7 @@ fn several_or_none(_: &Private) -> Result<()> {
     let mut links = vec![Xdp::new(lo).mode(XdpMode::Generic).attach(&on_xdp.prog)?];
     links.push(Tc::ingress(lo).attach(&on_tc.prog)?);
     let group = Link::group("two places", links);
-    ensure!(on_xdp.runs(|| {
-        ensure!(arrives()?, "lost");
-        Ok(())
-    })?);
+    ensure!(on_xdp.runs(must_arrive)?);
     ensure!(on_tc.hits()? > 0);
     group.detach()?;
     ensure_eq!((net("xdp")?.len(), net("tc")?.len(), hooks()?), (0, 0, 0));

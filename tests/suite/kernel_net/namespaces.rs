@@ -12,7 +12,8 @@ use rbpftool_tests::{Private, ensure_eq};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Counter, NONE, Test, arrives, loopback, needs_config, net, refused, shown, since, tool,
+    Counter, NONE, Test, arrives, loopback, must_arrive, needs_config, net, refused, shown, since,
+    tool,
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -97,13 +98,7 @@ fn flow_dissector(_: &Private) -> Result<()> {
     let on_lo = Tc::egress(lo).attach(&asks.prog)?;
     let (one, two) = (dissector()?, dissector()?);
     let link = Netns::flow_dissector().attach(&one.prog)?;
-    ensure!(
-        one.runs(|| {
-            ensure!(arrives()?, "lost");
-            Ok(())
-        })?,
-        "not run"
-    );
+    ensure!(one.runs(must_arrive)?, "not run");
     shown(
         &link,
         one.id()?,
@@ -126,13 +121,7 @@ fn flow_dissector_without_link(_: &Private) -> Result<()> {
     let on_lo = Tc::ingress(lo).attach(&asks.prog)?;
     let (one, two) = (dissector()?, dissector()?);
     let first = Netns::flow_dissector().attach_prog(&one.prog)?;
-    ensure!(
-        one.runs(|| {
-            ensure!(arrives()?, "lost");
-            Ok(())
-        })?,
-        "not run"
-    );
+    ensure!(one.runs(must_arrive)?, "not run");
     let second = Netns::flow_dissector().attach_prog(&two.prog)?;
     ensure!(two.runs(|| arrives().map(drop))?, "it does not run");
     ensure!(first.detach().is_err(), "detached what is replaced");
@@ -171,22 +160,13 @@ fn netfilter(_: &Private) -> Result<()> {
     ensure!(text.contains(&line), "{text}");
     refused(hook.priority(-128).attach(&accepts.prog), "EBUSY")?;
     link.update(&accepts.prog, Some(&drops.prog))
-        .map_or(Ok(()), |()| {
-            ensure!(arrives()?, "lost");
-            Ok(())
-        })?;
+        .map_or(Ok(()), |()| must_arrive())?;
     link.detach()?;
-    ensure!(arrives()?, "lost");
+    must_arrive()?;
     let output = Netfilter::ipv4(NetfilterHook::Output)
         .priority(7)
         .attach(&accepts.prog)?;
-    ensure!(
-        accepts.runs(|| {
-            ensure!(arrives()?, "lost");
-            Ok(())
-        })?,
-        "not run"
-    );
+    ensure!(accepts.runs(must_arrive)?, "not run");
     drop(output);
     ensure_eq!(of(&accepts)?, NONE);
     let defragments = Netfilter::ipv6(NetfilterHook::PreRouting)

@@ -139,6 +139,12 @@ pub(crate) fn arrives() -> Result<bool> {
     received(&from, &to)
 }
 
+/// A packet must arrive.
+pub(crate) fn must_arrive() -> Result<()> {
+    ensure!(arrives()?, "lost");
+    Ok(())
+}
+
 /// Whether a packet from one socket arrives at another.
 pub(crate) fn received(from: &UdpSocket, to: &UdpSocket) -> Result<bool> {
     from.send_to(b"x", to.local_addr()?).context("send")?;
