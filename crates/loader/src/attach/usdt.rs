@@ -8,7 +8,7 @@
 use super::uprobe::UserFile;
 use super::uprobe_multi::lacks_processes;
 use super::{AttachError, Link, Part, Uprobe, UprobeMulti};
-use crate::kernel::Loaded;
+use crate::kernel::{Loaded, kernel_name};
 use crate::symbols::usdt::{self, Layout, Probe, Spec, UsdtPlace};
 use crate::symbols::{Binary, BinaryError, ElfFile, Mapping, Source, SymbolError, search};
 use bpfsys::cmd::object::ProgParts;
@@ -125,10 +125,9 @@ impl UsdtMaps {
     }
 }
 
-/// Whether the kernel shows a map of this name so: it keeps no more than 15 bytes.
+/// Whether the kernel shows a map of this name so.
 fn is_named(shown: &[u8], name: &str) -> bool {
-    let name = name.as_bytes();
-    shown == name.get(..15).unwrap_or(name)
+    kernel_name(name).is_some_and(|kept| kept.as_bytes() == shown)
 }
 
 impl Shared {

@@ -285,7 +285,7 @@ pub(super) fn display_name(map: &MapPlan) -> &str {
 }
 
 /// As much of a name as the kernel keeps, if it takes names like that.
-pub(super) fn kernel_name(name: &str) -> Option<&str> {
+pub(crate) fn kernel_name(name: &str) -> Option<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
     if name.is_empty() || !name.bytes().all(plain) {
         return None;

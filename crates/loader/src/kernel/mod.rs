@@ -26,4 +26,5 @@ pub use pins::NewPins;
 pub use prepare::Prepared;
 
 pub(crate) use hint::explain;
+pub(crate) use maps::kernel_name;
 pub(crate) use memlock::raise as raise_memlock;
