@@ -1,6 +1,7 @@
 //! `link create` on what is traced: seen to run, shown by `link show`, gone with its pin.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::ProgTestRun;
@@ -424,6 +425,11 @@ fn freplace(private: &Private) -> Result<()> {
         let id = value["id"].as_u64().and_then(|id| u32::try_from(id).ok());
         let id = id.and_then(bpfsys::LinkId::new);
         gone(id.context("an id")?)?;
+        // the kernel takes the number from a link before it takes the link from its place
+        let start = Instant::now();
+        while (run(&one)?, run(&two)?) == expect && start.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         ensure_eq!((run(&one)?, run(&two)?), (1064, 1064));
     }
     let place = format!("{target} function_of_no_program");

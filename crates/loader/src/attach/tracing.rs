@@ -70,9 +70,11 @@ impl<'a> Tracing<'a> {
             cookie: self.cookie,
         };
         let made = match LinkCreate::new(prog, target).run() {
-            // Links of this kind came later than the programs, first without the raw kinds.
+            // Links of this kind came later than the programs, first without the raw kinds. The
+            // older command takes a cookie for those only, and drops that of others.
             Err(error)
                 if self.target.is_none()
+                    && (self.cookie == 0 || self.attach_type == AttachType::TRACE_RAW_TP)
                     && (error.is(Errno::EINVAL) || error.is(Errno::EOPNOTSUPP)) =>
             {
                 let raw = RawTracepointOpen::new(None, prog).cookie(self.cookie);
