@@ -15,6 +15,8 @@ mod many;
 mod objects;
 #[path = "kernel_attach/probes.rs"]
 mod probes;
+#[path = "kernel_attach/profile.rs"]
+mod profile;
 #[path = "kernel_attach/support.rs"]
 mod support;
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     many::add(&mut bench);
     events::add(&mut bench);
     objects::add(&mut bench);
+    profile::add(&mut bench);
     commands::add(&mut bench);
     bench.suite.run()
 }

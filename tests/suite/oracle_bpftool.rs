@@ -17,6 +17,8 @@ mod json;
 mod keys;
 #[path = "oracle/loads.rs"]
 mod loads;
+#[path = "oracle/profile.rs"]
+mod profile;
 #[path = "oracle/rules.rs"]
 mod rules;
 #[path = "oracle/streaming.rs"]
@@ -140,6 +142,7 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
     let registering = Arc::clone(stage);
     suite.add("struct_ops register", move || registering.loads.register());
     streaming::add(suite);
+    profile::add(suite);
     bugs::add(suite, stage.known);
     for (noun, wanted) in keys::NOUNS {
         let stage = Arc::clone(stage);
@@ -149,7 +152,7 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
     }
     let compared = Arc::clone(stage);
     suite.add("every_same_command_is_compared", move || {
-        let more = [loads::lines(), streaming::lines()].concat();
+        let more = [loads::lines(), streaming::lines(), profile::lines()].concat();
         let missed = rules::not_compared(&compared.cases, &more)?;
         ensure!(missed.is_empty(), "no case compares: {}", missed.join(", "));
         Ok(())

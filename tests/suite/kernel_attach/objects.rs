@@ -35,7 +35,6 @@ pub(crate) fn add(bench: &mut Bench) {
     bench.one("target::of_another_kind", |_| misfit());
     bench.one("tool::autoattach", autoattach);
     bench.guest("tool::autoattach_to_functions", autoattach_functions);
-    bench.guest("tool::profile", profile);
 }
 
 fn ids() -> Result<BTreeSet<u32>> {
@@ -503,51 +502,4 @@ fn autoattach_functions(private: &Private) -> Result<()> {
     }
     std::fs::remove_dir(&dir).context("remove the directory")?;
     Ok(())
-}
-
-/// What is counted around a program while it runs, and that nothing of it stays.
-fn profile(_: &Private) -> Result<()> {
-    let loaded = load("attach", &[])?;
-    let runs = program(&loaded, "runs")?.fd().context("fd")?;
-    let id = runs.info()?.id.to_string();
-    let (progs, links) = (prog_ids()?, ids()?);
-    let metrics = ["duration", "2", "cpu_clock", "task_clock", "page_faults"];
-    let out = std::thread::scope(|scope| {
-        let tool = scope.spawn(|| {
-            let words = ["-j", "prog", "profile", "id", &id];
-            run_tool(words.iter().chain(&metrics))
-        });
-        while !tool.is_finished() {
-            ProgTestRun::new(runs).data_in(&[0; 64]).run()?;
-        }
-        tool.join()
-            .map_err(|_panic| anyhow::anyhow!("it panicked"))?
-    })?;
-    let value = out.json()?;
-    let names = ["cpu_clock", "task_clock", "page_faults"];
-    for (at, name) in names.iter().enumerate() {
-        ensure_eq!(value[at]["metric"], json!(name));
-        ensure!(value[at]["run_cnt"].as_u64() > Some(0), "{value}");
-        ensure_eq!(value[at]["enabled"], value[at]["running"]);
-    }
-    ensure!(value[0]["value"].as_u64() > Some(0), "{value}");
-    ensure_eq!((prog_ids()?, ids()?), (progs.clone(), links.clone()));
-    // where the machine has such a counter it is read, where not it is named
-    let out = run_tool(["prog", "profile", "id", &id, "duration", "1", "cycles"])?;
-    if out.status != 0 {
-        let said = out.err();
-        ensure!(
-            said.contains("failed to create event cycles on cpu 0"),
-            "{said}"
-        );
-    }
-    ensure_eq!((prog_ids()?, ids()?), (progs, links));
-    Ok(())
-}
-
-fn prog_ids() -> Result<BTreeSet<u32>> {
-    let ids: Result<BTreeSet<u32>, _> = bpfsys::prog_ids()
-        .map(|id| id.map(bpfsys::ProgId::get))
-        .collect();
-    Ok(ids?)
 }

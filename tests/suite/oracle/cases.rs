@@ -976,5 +976,19 @@ fn mistakes(world: &World, private: &Private) -> Result<Vec<Case>> {
                 format!("prog show id {prog} more"),
             ],
         ),
+        case(
+            "words of prog profile",
+            [
+                "prog profile".to_owned(),
+                format!("prog profile id {prog}"),
+                format!("prog profile id {prog} duration"),
+                format!("prog profile id {prog} duration 5"),
+                format!("prog profile id {prog} duration x cycles"),
+                format!("prog profile id {prog} nope"),
+                format!("prog profile id {prog} cycles duration 5"),
+                "prog profile id 4000000000 cycles".to_owned(),
+                "prog profile what 1 cycles".to_owned(),
+            ],
+        ),
     ])
 }

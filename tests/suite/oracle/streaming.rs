@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::compare::guest;
 
-const FORMS: [&str; 3] = ["", "-j", "-p"];
+pub(crate) const FORMS: [&str; 3] = ["", "-j", "-p"];
 
 pub(crate) fn add(suite: &mut Suite) {
     suite.add("map event_pipe", event_pipe);
@@ -41,19 +41,19 @@ pub(crate) fn lines() -> Vec<String> {
 
 /// What a tool said, and how it ended.
 #[derive(Debug, PartialEq, Eq)]
-struct Said {
-    out: String,
-    err: String,
-    status: Option<i32>,
+pub(crate) struct Said {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) status: Option<i32>,
 }
 
-fn load(name: &str) -> Result<Loaded> {
+pub(crate) fn load(name: &str) -> Result<Loaded> {
     let object = loader::open(&fixture(&format!("bpf/{name}.bpf.o")))?;
     let loaded = object.load(&LoadOptions::new());
     loaded.map_err(|error| anyhow::anyhow!("{error:#}"))
 }
 
-fn prog<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l ProgFd> {
+pub(crate) fn prog<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l ProgFd> {
     let prog = loaded.program(name).and_then(|prog| prog.fd());
     prog.with_context(|| format!("no program {name}"))
 }
@@ -64,14 +64,14 @@ fn globals(loaded: &Loaded) -> Result<Globals> {
 }
 
 /// A tool at work; its output goes to files.
-struct Working {
+pub(crate) struct Working {
     child: Child,
     out: PathBuf,
     err: PathBuf,
 }
 
 impl Working {
-    fn start(dir: &Path, tool: &Path, line: &str) -> Result<Self> {
+    pub(crate) fn start(dir: &Path, tool: &Path, line: &str) -> Result<Self> {
         let (out, err) = (dir.join("streaming_out"), dir.join("streaming_err"));
         let child = Command::new(tool)
             .args(line.split_whitespace())
@@ -95,7 +95,11 @@ impl Working {
         Ok(working)
     }
 
-    fn until(&mut self, missed: &str, mut done: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
+    pub(crate) fn until(
+        &mut self,
+        missed: &str,
+        mut done: impl FnMut(&Self) -> Result<bool>,
+    ) -> Result<()> {
         let start = Instant::now();
         while !done(self)? {
             if let Some(status) = self.child.try_wait().context("look at it")? {
@@ -117,7 +121,7 @@ impl Working {
     }
 
     /// Lets it read what is there, and ends it.
-    fn stop(mut self) -> Result<Said> {
+    pub(crate) fn stop(mut self) -> Result<Said> {
         // The reference writes JSON when its buffer is full or it ends, so nothing tells that it
         // has read.
         std::thread::sleep(Duration::from_millis(if guest() { 1500 } else { 300 }));

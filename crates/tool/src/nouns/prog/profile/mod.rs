@@ -31,9 +31,10 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
     words
         .require(3)
         .map_err(|failure| failure.with_status(EINVAL_STATUS))?;
-    let target = ProgHandle::parse(&mut words)?.open_one()?;
+    let target = ProgHandle::parse(&mut words)?;
     let duration = duration(&mut words)?;
     let chosen = metrics::parse(&mut words)?;
+    let target = target.open_one()?;
     // From here on a signal ends the measurement, not the process: what was made is undone.
     let interrupt = Interrupt::catch()?;
     let session = Session::begin(&target, &chosen)?;
