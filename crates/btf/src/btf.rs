@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::index::Names;
 use crate::raw::cursor::Endian;
 use crate::raw::header::Header;
-use crate::raw::kind::{COMMON, SIZES, kind_bits, vlen};
+use crate::raw::kind::{COMMON, PLAIN, SIZES, kind_bits, vlen};
 use crate::raw::strings;
 use crate::types::{Record, Type};
 use crate::{BtfError, TypeId};
@@ -373,6 +373,14 @@ fn scan_in(
         };
         let info = word([*a, *b, *c, *d]);
         let kind = kind_bits(info);
+        if kind < 32 && PLAIN >> kind & 1 == 1 {
+            // Most are. That they need no look at a table lets the processor go on before it
+            // has read this one.
+            offsets.push(at);
+            rest = rest.get(COMMON..).unwrap_or_default();
+            at += COMMON as u32;
+            continue;
+        }
         let (mut fixed, mut each) = match SIZES.get(usize::from(kind)) {
             Some(&(fixed, each)) => (u64::from(fixed), u64::from(each)),
             None => (0, 0),

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::raw::cursor::word;
+use crate::raw::kind::kind_bits;
 use crate::raw::strings;
 use crate::{Btf, Kind, TypeId};
 
@@ -325,6 +326,9 @@ struct Batch<'q> {
     queries: &'q [(&'q [u8], Option<Kind>)],
     /// Hash and position of each query, ascending.
     by_hash: Vec<(usize, usize)>,
+    /// A bit for each kind that is asked for: names are looked at of these only, because names
+    /// are all over the string section.
+    kinds: u128,
     /// Which hashes of the first 8 bytes occur: turns nearly all types down.
     heads: Box<[u64; HEAD_BITS / 64]>,
 }
@@ -335,8 +339,10 @@ impl<'q> Batch<'q> {
     fn new(queries: &'q [(&'q [u8], Option<Kind>)]) -> Self {
         let mut heads = Box::new([0; HEAD_BITS / 64]);
         let mut by_hash = Vec::with_capacity(queries.len());
-        for (at, (name, _)) in queries.iter().enumerate() {
+        let mut kinds = 0;
+        for (at, (name, kind)) in queries.iter().enumerate() {
             if !name.is_empty() && !name.contains(&0) {
+                kinds |= kind.map_or(u128::MAX, |kind| 1 << kind.raw());
                 by_hash.push((hash(name), at));
                 let (word, bit) = head_bit(name);
                 if let Some(word) = heads.get_mut(word) {
@@ -348,6 +354,7 @@ impl<'q> Batch<'q> {
         Self {
             queries,
             by_hash,
+            kinds,
             heads,
         }
     }
@@ -356,22 +363,39 @@ impl<'q> Batch<'q> {
     fn run(&self, btf: &Btf<'_>, answers: &mut [Option<TypeId>]) {
         let (own, first_own) = (btf.strings(), btf.strings_start());
         let (data, endian) = (btf.data(), btf.endian());
+        let is_open = |(_, at): &&(usize, usize)| answers.get(*at).is_some_and(Option::is_none);
+        let mut open = self.by_hash.iter().filter(is_open).count();
         for (start, id) in btf.offsets().iter().zip(btf.start_id()..btf.len()) {
-            let off = word(endian, data, *start as usize);
+            if open == 0 {
+                break;
+            }
+            let start = *start as usize;
+            if self.kinds >> kind_bits(word(endian, data, start + 4)) & 1 == 0 {
+                continue;
+            }
+            let off = word(endian, data, start);
             if off == 0 {
                 continue;
             }
             let name = name_tail(btf, own, first_own, off);
             let (word, bit) = head_bit(name);
             if self.heads.get(word).is_some_and(|word| word & bit != 0) {
-                self.compare(btf, TypeId(id), name, answers);
+                open -= self.compare(btf, TypeId(id), name, answers);
             }
         }
     }
 
-    /// Answers the open queries that a type answers; `name` starts with its name.
+    /// Answers the open queries that a type answers, and says how many; `name` starts with its
+    /// name.
     #[cold]
-    fn compare(&self, btf: &Btf<'_>, id: TypeId, name: &[u8], answers: &mut [Option<TypeId>]) {
+    fn compare(
+        &self,
+        btf: &Btf<'_>,
+        id: TypeId,
+        name: &[u8],
+        answers: &mut [Option<TypeId>],
+    ) -> usize {
+        let mut answered = 0;
         let hash = hash(name);
         let first = self.by_hash.partition_point(|(other, _)| *other < hash);
         let same = self
@@ -387,8 +411,10 @@ impl<'q> Batch<'q> {
             };
             if answer.is_none() && strings::starts_as(name, wanted) && btf.has_kind(id, *kind) {
                 *answer = Some(id);
+                answered += 1;
             }
         }
+        answered
     }
 }
 

@@ -224,6 +224,19 @@ pub(crate) const SIZES: [(u8, u8); 128] = {
 /// No record is this small.
 pub(crate) const UNSIZED: (u8, u8) = (0, 0);
 
+/// A bit for each kind whose records have the common part and nothing else.
+pub(crate) const PLAIN: u32 = {
+    let mut plain = 0;
+    let mut raw = 0;
+    while raw < 32 {
+        if matches!(SIZES[raw], (12, 0)) {
+            plain |= 1 << raw;
+        }
+        raw += 1;
+    }
+    plain
+};
+
 /// Number of elements in an `info` word.
 #[inline]
 pub(crate) const fn vlen(info: u32) -> u32 {
@@ -255,9 +268,12 @@ mod tests {
             if (1..20).contains(&raw) {
                 assert_eq!(Kind::from_name(kind.name()), Some(kind));
                 assert!(usize::from(SIZES[usize::from(raw)].0) >= COMMON);
+                let plain = SIZES[usize::from(raw)] == (12, 0);
+                assert_eq!(PLAIN >> raw & 1 == 1, plain, "{kind}");
             } else {
                 assert_eq!(kind.name(), "UNKNOWN");
                 assert_eq!(SIZES[usize::from(raw)], UNSIZED);
+                assert_eq!(PLAIN.checked_shr(raw.into()).unwrap_or(0) & 1, 0);
             }
         }
         assert_eq!(Kind::from_name("UNKNOWN"), None);
