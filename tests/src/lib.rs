@@ -25,7 +25,7 @@ pub use expected::{Expected, blessing, fixture, root};
 pub use fds::{FdSnapshot, fd_targets};
 pub use ns::{Place, Private, has_capability, is_root};
 pub use outcome::{Skip, skip};
-pub use program::{Output, oracle, run, run_tool, tool_path};
+pub use program::{Output, oracle, run, run_tool, send, tool_path};
 pub use suite::{Suite, TestFn};
 
 /// Ends a test as skipped unless `$cond` holds.

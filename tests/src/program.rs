@@ -3,10 +3,14 @@
 use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::skip;
 
 /// What a program did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +51,29 @@ impl Output {
         );
         serde_json::from_slice(&self.stdout).with_context(|| format!("not JSON: {}", self.out()))
     }
+}
+
+/// Sends a signal to a program that is to hear it.
+///
+/// # Errors
+///
+/// If it cannot be sent. A program that inherited to ignore it, as a shell's background jobs
+/// ignore interrupts, is ended, and the test skipped.
+pub fn send(child: &mut Child, signal: Signal) -> Result<()> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))
+        .context("look at the program")?;
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:\t"))
+        .and_then(|mask| u64::from_str_radix(mask, 16).ok())
+        .context("it does not say what signals it ignores")?;
+    if ignored >> (signal as i32 - 1) & 1 == 1 {
+        child.kill().context("end the program")?;
+        child.wait().context("wait for the program")?;
+        return Err(skip(format!("{signal} is ignored by whoever runs this")));
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id())?);
+    kill(pid, signal).with_context(|| format!("send {signal}"))
 }
 
 /// Longest a program may take.

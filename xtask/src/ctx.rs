@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 /// Facts every task needs, gathered once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ctx {
     /// The root of the checkout.
     pub(crate) root: PathBuf,
@@ -21,6 +21,7 @@ pub(crate) struct Ctx {
     /// `CI=true`: nobody reads what was skipped.
     pub(crate) is_ci: bool,
     cargo: OsString,
+    patient: bool,
 }
 
 impl Ctx {
@@ -46,12 +47,27 @@ impl Ctx {
             is_ci: std::env::var_os("CI").is_some_and(|v| v == "true"),
             strict: std::env::var_os("RBPF_STRICT").is_some_and(|v| v == "1"),
             cargo: std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
+            patient: false,
         })
+    }
+
+    /// The same, but its cargo commands take what CPU time others leave.
+    pub(crate) fn with_patience(&self) -> Self {
+        Self {
+            patient: true,
+            ..self.clone()
+        }
     }
 
     /// A cargo command in the root of the checkout.
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
-        let mut cmd = Command::new(&self.cargo);
+        let mut cmd = if self.patient {
+            let mut nice = Command::new("nice");
+            nice.args(["-n", "10"]).arg(&self.cargo);
+            nice
+        } else {
+            Command::new(&self.cargo)
+        };
         cmd.current_dir(&self.root)
             .args(args)
             .env("CARGO_TARGET_DIR", &self.target);

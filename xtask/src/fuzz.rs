@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -68,6 +69,12 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Builds all targets, ahead of [`smoke`].
+pub(crate) fn build_ahead(ctx: &Ctx) -> Result<()> {
+    apt::ensure(ctx, NEEDS).map_err(anyhow::Error::msg)?;
+    build(ctx).map(drop)
+}
+
 /// Every target for a few seconds: that they build, start and survive their seeds.
 pub(crate) fn smoke(ctx: &Ctx) -> Outcome {
     let step = "fuzz targets";
@@ -80,16 +87,40 @@ pub(crate) fn smoke(ctx: &Ctx) -> Outcome {
         Err(e) => return crate::suites::failed(step, &e),
     };
     let mut out = Outcome::new(step);
-    for target in targets {
-        match run_one(ctx, &dir, &target, SMOKE_SECONDS) {
+    for result in on_all_cpus(&targets, |target| run_one(ctx, &dir, target, SMOKE_SECONDS)) {
+        match result {
             Ok(_) => out.passed += 1,
             Err(e) => {
-                println!("{target}: {e:#}");
+                let why = format!("{e:#}");
+                println!("{why}");
                 out.failed += 1;
+                out.failures.push(why);
             }
         }
     }
     out
+}
+
+/// As many at a time as there are CPUs: a target keeps one busy.
+fn on_all_cpus(targets: &[String], run: impl Fn(&str) -> Result<u64> + Sync) -> Vec<Result<u64>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let take = || targets.get(next.fetch_add(1, Ordering::Relaxed));
+        let mut done = Vec::new();
+        while let Some(target) = take() {
+            done.push(run(target));
+        }
+        done
+    };
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cpus).map(|_| scope.spawn(work)).collect();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
+            let panicked = |_panic| vec![Err(anyhow::anyhow!("the thread of a target panicked"))];
+            worker.join().unwrap_or_else(panicked)
+        };
+        workers.into_iter().flat_map(join).collect()
+    })
 }
 
 /// Bytes of an input at most: whole objects and programs are larger than what other targets read.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -97,18 +98,24 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     if !quick && let Err(e) = vm::btf::extract(ctx) {
         println!("   the types of other kernels: {e:#}");
     }
-    for suite in suite_names(ctx)? {
-        if suite == ORACLE_SUITE {
-            if !quick {
-                all.push(timed(|| oracle_suite(ctx)));
-            }
-            continue;
+    let suites = suite_names(ctx)?;
+    std::thread::scope(|scope| {
+        if !quick {
+            scope.spawn(|| build_ahead(ctx));
         }
-        all.push(timed(|| match &tool {
-            Ok(_) => counted(ctx, &suite, &mut suite_command(ctx, &[&suite], ""), true),
-            Err(e) => failed(&suite, e),
-        }));
-    }
+        for suite in suites {
+            if suite == ORACLE_SUITE {
+                if !quick {
+                    all.push(timed(|| oracle_suite(ctx)));
+                }
+                continue;
+            }
+            all.push(timed(|| match &tool {
+                Ok(_) => counted(ctx, &suite, &mut suite_command(ctx, &[&suite], ""), true),
+                Err(e) => failed(&suite, e),
+            }));
+        }
+    });
     if quick {
         println!(
             "--quick: the oracle, the static binary, the fuzz targets and the other kernels were left out"
@@ -118,8 +125,10 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
             Ok(_) => passed("static binary"),
             Err(e) => failed("static binary", &e),
         }));
-        all.push(timed(|| fuzz::smoke(ctx)));
-        let rows = matrix(ctx, &mut all);
+        let fuzzed = OnceLock::new();
+        let smoke = || timed(|| fuzz::smoke(ctx));
+        let rows = matrix(ctx, &mut all, &|| drop(fuzzed.set(smoke())));
+        all.push(fuzzed.into_inner().unwrap_or_else(smoke));
         vm::table(&rows);
         all.extend(rows.into_iter().flat_map(|row| row.outcomes));
     }
@@ -130,6 +139,20 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
             "there are failures; whole logs are in {}",
             ctx.log("x").with_file_name("").display()
         )
+    }
+}
+
+/// Builds what later steps need, while suites run that mostly wait. Those steps say what is
+/// wrong with it.
+fn build_ahead(ctx: &Ctx) {
+    let builds: [fn(&Ctx) -> Result<()>; 3] = [
+        |ctx| dist::build(ctx).map(drop),
+        vm::build,
+        fuzz::build_ahead,
+    ];
+    let ctx = &ctx.with_patience();
+    for build in builds {
+        drop(build(ctx));
     }
 }
 
@@ -182,8 +205,8 @@ fn oracle_suite(ctx: &Ctx) -> Outcome {
 }
 
 /// The kernel suites on the other kernels, below this machine's own row.
-fn matrix(ctx: &Ctx, done: &mut Vec<Outcome>) -> Vec<vm::Row> {
-    match vm::matrix(ctx) {
+fn matrix(ctx: &Ctx, done: &mut Vec<Outcome>, beside: &(dyn Fn() + Sync)) -> Vec<vm::Row> {
+    match vm::matrix(ctx, beside) {
         Ok(rows) => {
             let (ours, others) = done
                 .drain(..)
@@ -216,11 +239,11 @@ fn support(ctx: &Ctx, rows: &[vm::Row]) -> Outcome {
     if wrong.is_empty() {
         return passed(STEP);
     }
-    wrong.iter().for_each(|line| println!("   {line}"));
-    failed(
-        STEP,
-        &anyhow::anyhow!("this run says otherwise: see {}", kept.display()),
-    )
+    println!("{STEP}: this run says otherwise: see {}", kept.display());
+    let mut out = Outcome::new(STEP);
+    out.failed = 1;
+    out.failures = wrong;
+    out
 }
 
 /// A step whose tools are not to be had. Nobody looks at what CI has skipped.
@@ -276,9 +299,7 @@ pub(crate) fn passed(step: &str) -> Outcome {
 
 pub(crate) fn failed(step: &str, error: &anyhow::Error) -> Outcome {
     println!("{step}: {error:#}");
-    let mut out = Outcome::new(step);
-    out.failed = 1;
-    out
+    Outcome::failed(step, &format!("{error:#}"))
 }
 
 /// A step that is one yes or no.

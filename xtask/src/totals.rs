@@ -9,6 +9,8 @@ pub(crate) struct Outcome {
     pub(crate) step: String,
     pub(crate) passed: usize,
     pub(crate) failed: usize,
+    /// The tests that failed by name, or why the step as a whole did.
+    pub(crate) failures: Vec<String>,
     /// (test, reason)
     pub(crate) skips: Vec<(String, String)>,
     pub(crate) took: Duration,
@@ -22,6 +24,14 @@ impl Outcome {
             step: step.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// A step that counts as one test and failed.
+    pub(crate) fn failed(step: &str, why: &str) -> Self {
+        let mut out = Self::new(step);
+        out.failed = 1;
+        out.failures.push(why.to_owned());
+        out
     }
 
     /// A step that counts as one test and did not run.
@@ -42,6 +52,7 @@ pub(crate) struct Reader {
     passed: usize,
     failed: usize,
     ignored: usize,
+    failures: Vec<String>,
     skips: Vec<(String, String)>,
     /// `test x ... ignored, reason` of libtest's `#[ignore]`
     ignored_named: Vec<(String, String)>,
@@ -72,16 +83,18 @@ impl Reader {
                 }
             }
         } else if let Some(rest) = line.strip_prefix("test ")
-            && let Some((test, verdict)) = rest.split_once(" ... ignored")
+            && let Some((test, verdict)) = rest.split_once(" ... ")
         {
-            let reason = verdict.trim_start_matches([',', ' ']);
-            let reason = if reason.is_empty() {
-                "marked #[ignore]"
-            } else {
-                reason
-            };
-            self.ignored_named
-                .push((test.to_owned(), reason.to_owned()));
+            let test = test.trim_end().to_owned();
+            if verdict.starts_with("FAILED") {
+                self.failures.push(test);
+            } else if let Some(reason) = verdict.strip_prefix("ignored") {
+                let reason = match reason.trim_start_matches([',', ' ']) {
+                    "" => "marked #[ignore]",
+                    reason => reason,
+                };
+                self.ignored_named.push((test, reason.to_owned()));
+            }
         }
     }
 
@@ -89,6 +102,7 @@ impl Reader {
     pub(crate) fn finish(self, step: &str, own_harness: bool, ok: bool) -> Outcome {
         let mut out = Outcome::new(step);
         out.failed = self.failed;
+        out.failures = self.failures;
         if own_harness {
             out.passed = self.passed;
             out.skips = self.skips;
@@ -101,6 +115,7 @@ impl Reader {
         // a step in which nothing ran has proved nothing.
         if (!ok && out.failed == 0) || self.results == 0 {
             out.failed += 1;
+            out.failures.push("ended without saying why".to_owned());
         }
         out
     }
@@ -139,6 +154,16 @@ pub(crate) fn report(all: &[Outcome], strict: bool) -> bool {
             }
         }
     }
+    // Last, where it is found in a log of which only the end is kept.
+    if failed > 0 {
+        println!("\nfailed:");
+        for o in all.iter().filter(|o| o.failed > 0) {
+            println!("  {}: {}", o.step, o.failed);
+            for failure in &o.failures {
+                println!("          {failure}");
+            }
+        }
+    }
     if strict && skipped > 0 {
         println!("\nRBPF_STRICT=1: the {skipped} skipped count as failed");
         failed += skipped;
@@ -171,6 +196,17 @@ mod tests {
         let text = "test b ... ignored, needs root\nSKIP b: needs root\n\
                     test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured";
         assert_eq!(read(text, true, true), (2, 0, 1));
+    }
+
+    #[test]
+    fn failures_have_names() {
+        let text = "test a::b ... ok\ntest a::long      ... FAILED\ntest c ... FAILED (2.1 s)\n\
+                    test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
+        let mut reader = Reader::default();
+        text.lines().for_each(|line| reader.line(line));
+        let out = reader.finish("x", true, false);
+        assert_eq!((out.passed, out.failed), (1, 2));
+        assert_eq!(out.failures, ["a::long", "c"]);
     }
 
     #[test]

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::ProgTestRun;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use rbpftool_tests::{Private, ensure_eq, run_tool, tool_path};
+use nix::sys::signal::Signal;
+use rbpftool_tests::{Private, ensure_eq, run_tool, send, tool_path};
 use serde_json::{Value, json};
 
 use crate::support::{Bench, load, program};
@@ -112,11 +111,6 @@ fn start(words: &str) -> Result<Child> {
         .context("start the tool")
 }
 
-fn send(child: &Child, signal: Signal) -> Result<()> {
-    let pid = Pid::from_raw(i32::try_from(child.id())?);
-    kill(pid, signal).with_context(|| format!("send {signal}"))
-}
-
 /// How many runs a program has between its beginning and its end, in which a signal says what
 /// was counted; what cannot be waited for leaves nothing either.
 fn told(_: &Private) -> Result<()> {
@@ -145,7 +139,7 @@ fn told(_: &Private) -> Result<()> {
         for _ in 0..wanted.unwrap_or(1) {
             ProgTestRun::new(runs).data_in(&[0; 64]).run()?;
         }
-        send(&child, signal)?;
+        send(&mut child, signal)?;
         let output = child.wait_with_output().context("wait for the tool")?;
         let said = String::from_utf8(output.stdout).context("no text")?;
         let Some(wanted) = wanted else {
@@ -195,9 +189,9 @@ fn moments(_: &Private) -> Result<()> {
     let (mut early, mut late) = (0, 0);
     for part in 0..8_u32 {
         // it would go on for ever
-        let child = start(&words.replace("duration 0 ", ""))?;
+        let mut child = start(&words.replace("duration 0 ", ""))?;
         std::thread::sleep(whole * part / 6);
-        send(&child, Signal::SIGINT)?;
+        send(&mut child, Signal::SIGINT)?;
         let output = child.wait_with_output().context("wait for the tool")?;
         match output.status.signal() {
             Some(signal) => {

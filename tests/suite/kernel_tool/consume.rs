@@ -10,9 +10,8 @@ use bpfsys::cmd::{MapCreate, MapUpdateElem, ObjPin, ProgTestRun};
 use bpfsys::{KernelVersion, MapFd, MapType, ProgFd};
 use loader::kernel::{LoadOptions, Loaded};
 use loader::maps::Globals;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use rbpftool_tests::{Private, Suite, ensure_eq, fixture, requires, tool_path};
+use nix::sys::signal::Signal;
+use rbpftool_tests::{Private, Suite, ensure_eq, fixture, requires, send, tool_path};
 use serde_json::Value;
 
 use crate::Place;
@@ -110,8 +109,7 @@ impl Streaming {
 
     /// Ends it as a person at a terminal does; what it said.
     fn stop(mut self, signal: Signal) -> Result<(String, String)> {
-        let pid = i32::try_from(self.child.id())?;
-        kill(Pid::from_raw(pid), signal).context("end the tool")?;
+        send(&mut self.child, signal)?;
         let errors = self.child.stderr.take().context("its errors")?;
         let errors = std::io::read_to_string(errors).context("read its errors")?;
         let status = self.child.wait().context("wait for the tool")?;

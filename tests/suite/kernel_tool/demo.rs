@@ -10,9 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use bpfsys::uapi::flags::MapFlags;
 use bpfsys::{LinkFd, MapFd, MapId, ProgFd, ProgId};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use rbpftool_tests::{Private, Suite, ensure_eq, tool_path};
+use nix::sys::signal::Signal;
+use rbpftool_tests::{Private, Suite, ensure_eq, send, tool_path};
 use serde_json::Value;
 
 use crate::Place;
@@ -197,11 +196,6 @@ fn stuck(flag: &str) -> Result<(Child, PipeReader)> {
     Ok((child, reader))
 }
 
-fn send(child: &Child, signal: Signal) -> Result<()> {
-    let pid = Pid::from_raw(i32::try_from(child.id())?);
-    kill(pid, signal).with_context(|| format!("send {signal}"))
-}
-
 fn signals(private: &Private) -> Result<()> {
     for signal in [
         Signal::SIGINT,
@@ -213,7 +207,7 @@ fn signals(private: &Private) -> Result<()> {
         for flag in ["", "-j"] {
             without_trace(private, || {
                 let (mut child, reader) = stuck(flag)?;
-                send(&child, signal)?;
+                send(&mut child, signal)?;
                 let status = child.wait().context("wait for the demo")?;
                 ensure_eq!(status.signal(), Some(signal as i32), "{status}");
                 drop(reader);
@@ -260,7 +254,7 @@ fn moments(private: &Private) -> Result<()> {
                 .spawn()
                 .context("start the demo")?;
             std::thread::sleep(whole * part / 16);
-            send(&child, Signal::SIGINT)?;
+            send(&mut child, Signal::SIGINT)?;
             let status = child.wait().context("wait for the demo")?;
             ensure!(status.success() || status.signal().is_some(), "{status}");
             ended += u32::from(status.signal().is_some());

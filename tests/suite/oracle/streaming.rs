@@ -12,9 +12,9 @@ use loader::kernel::{LoadOptions, Loaded};
 use loader::maps::Globals;
 use loader::streams::ProgStream;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use rbpftool_tests::{Private, Suite, ensure_eq, fixture, oracle, requires, tool_path};
+use rbpftool_tests::{Private, Suite, ensure_eq, fixture, oracle, requires, send, tool_path};
 use serde_json::Value;
 
 use crate::compare::guest;
@@ -125,8 +125,7 @@ impl Working {
         // The reference writes JSON when its buffer is full or it ends, so nothing tells that it
         // has read.
         std::thread::sleep(Duration::from_millis(if guest() { 1500 } else { 300 }));
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
-        kill(pid, Signal::SIGINT).context("end it")?;
+        send(&mut self.child, Signal::SIGINT)?;
         let status = self.child.wait().context("wait for it")?;
         Ok(Said {
             out: std::fs::read_to_string(&self.out).context("read its output")?,

@@ -113,7 +113,17 @@ impl Asked {
         MATRIX
             .iter()
             .filter(|k| self.labels.is_empty() || self.labels.iter().any(|l| l == k.label))
-            .map(|k| kernels::obtain(ctx, k).with_context(|| format!("Linux {}", k.label)))
+            .map(|k| {
+                let kernel =
+                    kernels::obtain(ctx, k).with_context(|| format!("Linux {}", k.label))?;
+                // Who names suites means the whole of them.
+                let parts = if self.suites.is_empty() {
+                    kernel.parts
+                } else {
+                    &[]
+                };
+                Ok(Kernel { parts, ..kernel })
+            })
             .collect()
     }
 }
@@ -169,7 +179,7 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     if names.is_empty() {
         bail!("there is no suite of that name");
     }
-    let rows = guests(&bench, &kernels, &names, &asked.args);
+    let rows = guests(&bench, &kernels, &names, &asked.args, &|| {});
     table(&rows);
     let all: Vec<Outcome> = rows.into_iter().flat_map(|r| r.outcomes).collect();
     if crate::totals::report(&all, ctx.strict) {
@@ -232,8 +242,7 @@ impl Row {
     /// A row that is one failure.
     fn failed(label: &str, why: &str) -> Self {
         println!("{label}: {why}");
-        let mut outcome = Outcome::new(&format!("{label} guest"));
-        outcome.failed = 1;
+        let outcome = Outcome::failed(&format!("{label} guest"), why);
         Self {
             label: label.to_owned(),
             release: String::new(),
@@ -243,9 +252,15 @@ impl Row {
     }
 }
 
+/// Builds what guests run, ahead of [`matrix`], which builds it if this has not.
+pub(crate) fn build(ctx: &Ctx) -> Result<()> {
+    Payload::build(ctx).map(drop)
+}
+
 /// All kernels of the matrix with all suites, after proof that failures are
-/// noticed. The error says what is missing here to run any of it.
-pub(crate) fn matrix(ctx: &Ctx) -> Result<Vec<Row>> {
+/// noticed. `beside` is done by the first worker that finds no kernel left. The error says what
+/// is missing here to run any of it.
+pub(crate) fn matrix(ctx: &Ctx, beside: &(dyn Fn() + Sync)) -> Result<Vec<Row>> {
     let bench = Bench::new(ctx)?;
     let mut rows = Vec::new();
     let mut kernels = Vec::new();
@@ -261,13 +276,19 @@ pub(crate) fn matrix(ctx: &Ctx) -> Result<Vec<Row>> {
         rows.push(Row::failed("self-test", &format!("{e:#}")));
     }
     let names: Vec<&str> = bench.payload.suites().collect();
-    rows.extend(guests(&bench, &kernels, &names, &[]));
+    rows.extend(guests(&bench, &kernels, &names, &[], beside));
     Ok(rows)
 }
 
 /// Runs suites on every kernel, as many guests at a time as there are CPUs:
 /// a guest has two, and mostly one of them has nothing to do.
-fn guests(bench: &Bench<'_>, kernels: &[Kernel], names: &[&str], args: &[String]) -> Vec<Row> {
+fn guests(
+    bench: &Bench<'_>,
+    kernels: &[Kernel],
+    names: &[&str],
+    args: &[String],
+    beside: &(dyn Fn() + Sync),
+) -> Vec<Row> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -275,6 +296,9 @@ fn guests(bench: &Bench<'_>, kernels: &[Kernel], names: &[&str], args: &[String]
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
             let Some(kernel) = kernels.get(n) else {
+                if n == kernels.len() {
+                    beside();
+                }
                 return rows;
             };
             let row = match suites(bench, kernel, names, args) {
@@ -355,9 +379,7 @@ fn told(kernel: &Kernel, story: Story, names: &[&str]) -> Row {
     let mut outcomes: Vec<Outcome> = Vec::new();
     let failure = |step: &str, why: &str| {
         println!("{}: {step}: {why}", kernel.label);
-        let mut outcome = Outcome::new(&format!("{} {step}", kernel.label));
-        outcome.failed = 1;
-        outcome
+        Outcome::failed(&format!("{} {step}", kernel.label), why)
     };
     let begun: Vec<String> = story.outcomes.iter().map(|o| o.step.clone()).collect();
     for mut outcome in story.outcomes {

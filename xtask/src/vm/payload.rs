@@ -194,7 +194,11 @@ impl Payload {
         match job {
             Job::Suites { names, args } => {
                 for name in names {
-                    let args = args.join(" ");
+                    let part = kernel.parts.iter().find(|(suite, _)| suite == name);
+                    let args = match part {
+                        Some((_, part)) if args.is_empty() => (*part).to_owned(),
+                        _ => args.join(" "),
+                    };
                     lines.push_str(&format!("run {name} /suites/{name} --color never {args}\n"));
                 }
             }

@@ -115,6 +115,24 @@ fn of_kind(kind: u32) -> Vec<u32> {
     }
 }
 
+/// All kinds that Linux 6.0 has and objects are made of, and a global function.
+pub(super) fn everything() -> Vec<u8> {
+    let types = [
+        // [2] FLOAT, [3] ENUM64, [4] TYPE_TAG
+        &of_kind(16)[..],
+        &of_kind(19),
+        &of_kind(18),
+        // [5], [6] FUNC
+        &FUNC_PROTO,
+        &[A, info(12, 1, false), 5],
+        // [7], [8] DATASEC, [9] DECL_TAG
+        &VAR,
+        &[DATA, info(15, 1, false), 4, 7, 0, 4],
+        &[A, info(17, 0, false), 7, u32::MAX],
+    ];
+    with_int(&types.concat(), &[])
+}
+
 /// Global functions, marked so in the length field. Linux 5.6.
 pub(super) fn global_func(token: Option<&TokenFd>) -> Support {
     let types = [&FUNC_PROTO[..], &[A, info(12, 1, false), 2]].concat();

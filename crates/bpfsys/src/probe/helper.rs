@@ -49,11 +49,6 @@ fn probe(type_: ProgType, helper: HelperId, token: Option<&TokenFd>) -> Support 
             Refusal::DependsOnTarget,
         ));
     }
-    match prog_type_with(type_, token) {
-        Support::Yes => {}
-        // No program, no call.
-        other => return other,
-    }
     let insns = [asm::call_helper(helper), asm::exit()];
     let load = request(type_, &insns)
         .log_level(LogLevel::Level(1))
@@ -62,6 +57,11 @@ fn probe(type_: ProgType, helper: HelperId, token: Option<&TokenFd>) -> Support 
         Ok(_) => return Support::Yes,
         Err(error) => error,
     };
+    match prog_type_with(type_, token) {
+        Support::Yes => {}
+        // No program, no call.
+        other => return other,
+    }
     let log = error.log().as_str();
     if REFUSALS.iter().any(|words| log.contains(words)) {
         return Support::No;

@@ -9,6 +9,7 @@
 //! Nothing is attached, and what is loaded is closed at once. Where a token is needed to load
 //! anything, the functions whose names end in `_with` take it.
 
+mod at_once;
 mod attach;
 mod btf;
 mod command;
@@ -21,6 +22,7 @@ mod programs;
 mod syscall_wrapper;
 mod uprobe;
 
+pub use at_once::at_once;
 pub use attach::attach_type;
 pub use btf::{btf_kind, btf_kind_with};
 pub use command::command;
@@ -130,13 +132,14 @@ fn cached(key: Key, probe: impl FnOnce() -> Support) -> Support {
     }
     let support = probe();
     if !matches!(support, Support::Unknown(_)) {
-        ANSWERS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_default()
-            .insert(key, support.is_yes());
+        keep(key, support.is_yes());
     }
     support
+}
+
+fn keep(key: Key, yes: bool) {
+    let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    answers.get_or_insert_default().insert(key, yes);
 }
 
 #[cfg(test)]

@@ -119,7 +119,10 @@ fn check(blob: &[u8], names: &[&[u8]]) {
     assert_eq!(fresh().find_many(&queries), wanted);
     assert_eq!(used.find_many(&queries), wanted);
     // of one kind, and of kinds in turn
-    for kinds in [&[Kind::Typedef][..], &[Kind::Int, Kind::Struct, Kind::Typedef]] {
+    for kinds in [
+        &[Kind::Typedef][..],
+        &[Kind::Int, Kind::Struct, Kind::Typedef],
+    ] {
         let kinds = kinds.iter().copied().cycle();
         let queries: Vec<_> = names.iter().copied().zip(kinds.map(Some)).collect();
         let is = |id: &TypeId, kind| used.type_by_id(*id).is_ok_and(|ty| Some(ty.kind()) == kind);

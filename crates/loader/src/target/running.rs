@@ -3,7 +3,7 @@
 use super::{Feature, ModuleBtf, Symbol, Target, TargetError};
 use super::{features, kallsyms, kconfig, module_btf, version, vmlinux};
 use bpfsys::TokenFd;
-use bpfsys::probe::Support;
+use bpfsys::probe::{self, Support};
 use btf::Btf;
 use nix::sys::utsname::{UtsName, uname};
 use std::collections::HashMap;
@@ -124,6 +124,7 @@ impl Target for Running {
 
     fn has(&self, feature: Feature) -> Support {
         let Some(token) = self.token() else {
+            probe::at_once();
             return features::ask(feature, None);
         };
         let lock = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
