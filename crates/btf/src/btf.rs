@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 use crate::index::Names;
 use crate::raw::cursor::Endian;
 use crate::raw::header::Header;
-use crate::raw::kind::{COMMON, PLAIN, SIZES, kind_bits, vlen};
+use crate::raw::kind::{COMMON, COMPOSITE, PLAIN, SIZES, kind_bits, vlen};
 use crate::raw::strings;
 use crate::types::{Record, Type};
 use crate::{BtfError, TypeId};
 
-/// Parsed BTF: borrowed or owned bytes, 4 bytes per type beside them.
+/// Parsed BTF: borrowed or owned bytes, 4 bytes per type beside them, 8 for structs, unions and
+/// enumerations.
 ///
 /// Parsing checks that every record lies inside the type section. Names and references
 /// between types are checked when they are followed, so no answer is a panic, and every
@@ -21,6 +22,8 @@ pub struct Btf<'a> {
     header: Header,
     /// Start of each own record in `data`, and the end of the last.
     offsets: Vec<u32>,
+    /// Which of them are structs, unions and enumerations: what relocations look for.
+    composites: Vec<u32>,
     start_id: u32,
     base: Option<Arc<Self>>,
     /// Length of all base strings.
@@ -69,11 +72,12 @@ impl<'a> Btf<'a> {
         } else {
             own_layout
         };
-        let offsets = scan(&data, &header, start_id, layout)?;
+        let (offsets, composites) = scan(&data, &header, start_id, layout)?;
         Ok(Self {
             data,
             header,
             offsets,
+            composites,
             start_id,
             base,
             start_str,
@@ -286,6 +290,11 @@ impl<'a> Btf<'a> {
         &self.offsets
     }
 
+    /// Places in [`offsets`](Self::offsets) of structs, unions and enumerations, ascending.
+    pub(crate) fn composites(&self) -> &[u32] {
+        &self.composites
+    }
+
     /// Bytes of a pointer: the size of `long` where there is one, else 8.
     pub fn pointer_size(&self) -> u8 {
         if let Some(base) = &self.base {
@@ -330,8 +339,11 @@ impl core::fmt::Debug for Btf<'_> {
     }
 }
 
-/// Walks the type section once; gives the start of each record and the end of the last.
-fn scan(data: &[u8], header: &Header, start_id: u32, layout: &[u8]) -> Result<Vec<u32>, BtfError> {
+/// The start of each record and the end of the last, and which have members or values.
+type Scanned = (Vec<u32>, Vec<u32>);
+
+/// Walks the type section once.
+fn scan(data: &[u8], header: &Header, start_id: u32, layout: &[u8]) -> Result<Scanned, BtfError> {
     // The compiler makes a loop for each order, without a test per word.
     match header.endian {
         Endian::Little => scan_in(data, header, start_id, layout, u32::from_le_bytes),
@@ -350,10 +362,12 @@ fn scan_in(
     start_id: u32,
     layout: &[u8],
     word: impl Fn([u8; 4]) -> u32,
-) -> Result<Vec<u32>, BtfError> {
+) -> Result<Scanned, BtfError> {
     let mut rest = data.get(header.types.clone()).unwrap_or_default();
     // Kernels and objects come to 24 to 28 bytes per type.
     let mut offsets = Vec::with_capacity(rest.len() / 24 + 2);
+    // One of eight is large; those of small objects come to more.
+    let mut composites = Vec::with_capacity(offsets.capacity() / 8);
     let max = (u32::MAX - start_id) as usize;
     let mut at = header.types.start as u32;
     while !rest.is_empty() {
@@ -397,6 +411,9 @@ fn scan_in(
                 have,
             });
         }
+        if COMPOSITE >> kind & 1 == 1 {
+            composites.push(offsets.len() as u32);
+        }
         offsets.push(at);
         rest = rest.get(need as usize..).unwrap_or_default();
         at += need as u32;
@@ -405,7 +422,7 @@ fn scan_in(
     if offsets.capacity() > offsets.len() + offsets.len() / 4 {
         offsets.shrink_to_fit();
     }
-    Ok(offsets)
+    Ok((offsets, composites))
 }
 
 /// Bytes of a record of an unknown kind, common part included, and of each element.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::ProgTestRun;
+use bpfsys::{LinkId, MapId, ProgId};
 use nix::sys::signal::Signal;
 use rbpftool_tests::{Private, ensure_eq, run_tool, send, tool_path};
 use serde_json::{Value, json};
@@ -29,9 +30,9 @@ struct There {
 
 impl There {
     fn look() -> Result<Self> {
-        let progs: Result<_, _> = bpfsys::prog_ids().map(|id| id.map(|id| id.get())).collect();
-        let links: Result<_, _> = bpfsys::link_ids().map(|id| id.map(|id| id.get())).collect();
-        let maps: Result<_, _> = bpfsys::map_ids().map(|id| id.map(|id| id.get())).collect();
+        let progs: Result<_, _> = bpfsys::prog_ids().map(|id| id.map(ProgId::get)).collect();
+        let links: Result<_, _> = bpfsys::link_ids().map(|id| id.map(LinkId::get)).collect();
+        let maps: Result<_, _> = bpfsys::map_ids().map(|id| id.map(MapId::get)).collect();
         Ok(Self {
             progs: progs?,
             links: links?,

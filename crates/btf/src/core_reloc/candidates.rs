@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::compat::kinds_fit;
 use super::name;
 use crate::raw::cursor::word;
-use crate::raw::kind::kind_bits;
+use crate::raw::kind::{COMPOSITE, kind_bits};
 use crate::{Btf, Kind, TypeId};
 
 /// A name and kind to look for.
@@ -57,15 +57,18 @@ pub(super) fn search(btf: &Btf<'_>, wanted: &[Wanted<'_>]) -> Vec<Vec<TypeId>> {
     }
     let (data, endian) = (btf.data(), btf.endian());
     let (own, own_start) = (btf.strings(), btf.strings_start());
-    for (start, id) in btf.offsets().iter().zip(btf.start_id()..btf.len()) {
+    let look = |at: u32| {
+        let Some(start) = btf.offsets().get(at as usize) else {
+            return;
+        };
         let start = *start as usize;
         let kind = kind_bits(word(endian, data, start + 4));
         if kinds >> kind & 1 == 0 {
-            continue;
+            return;
         }
         let off = word(endian, data, start);
         if off == 0 {
-            continue;
+            return;
         }
         let tail = match u64::from(off).checked_sub(own_start).map(usize::try_from) {
             Some(Ok(at)) => own.get(at..).unwrap_or_default(),
@@ -73,17 +76,22 @@ pub(super) fn search(btf: &Btf<'_>, wanted: &[Wanted<'_>]) -> Vec<Vec<TypeId>> {
         };
         let (word, bit) = start_bit(tail);
         if starts.get(word).is_none_or(|word| word & bit == 0) {
-            continue;
+            return;
         }
         let essential = name::essential_name(name::in_tail(tail));
-        for at in by_name.get(essential).into_iter().flatten() {
+        for which in by_name.get(essential).into_iter().flatten() {
             let fits = wanted
-                .get(*at)
+                .get(*which)
                 .is_some_and(|wanted| kinds_fit(wanted.kind, Kind::from_raw(kind)));
-            if let (true, Some(found)) = (fits, found.get_mut(*at)) {
-                found.push(TypeId(id));
+            if let (true, Some(found)) = (fits, found.get_mut(*which)) {
+                found.push(TypeId(btf.start_id() + at));
             }
         }
+    };
+    if kinds & !COMPOSITE == 0 {
+        btf.composites().iter().copied().for_each(look);
+    } else {
+        (0..btf.len() - btf.start_id()).for_each(look);
     }
     found
 }
@@ -137,6 +145,7 @@ mod tests {
             blob.record(b"ab", 5, 0, 0, &[]);
             blob.record(b"ab", 6, 0, 4, &[]);
             blob.record(b"ab", 19, 0, 8, &[]);
+            blob.record(b"ab", 8, 0, 12, &[]);
             let data = blob.build();
             let btf = Btf::parse(&data).unwrap();
             let check = |name: &str, kind: Kind, expect: &[u32]| {
@@ -158,6 +167,7 @@ mod tests {
             check("ab", Kind::Enum, &[13, 14]);
             check("ab", Kind::Enum64, &[13, 14]);
             check("ab", Kind::Int, &[]);
+            check("ab", Kind::Typedef, &[15]);
         }
     }
 }

@@ -237,6 +237,19 @@ pub(crate) const PLAIN: u32 = {
     plain
 };
 
+/// A bit for each kind of types that have members or values of their own.
+pub(crate) const COMPOSITE: u128 = {
+    let mut composite = 0;
+    let mut all = Kind::ALL.as_slice();
+    while let [kind, rest @ ..] = all {
+        if matches!(kind, Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64) {
+            composite |= 1 << kind.raw();
+        }
+        all = rest;
+    }
+    composite
+};
+
 /// Number of elements in an `info` word.
 #[inline]
 pub(crate) const fn vlen(info: u32) -> u32 {
