@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::ProgTestRun;
-use bpfsys::{LinkId, MapId, ProgId};
+use bpfsys::{LinkFd, LinkId, MapId, ProgId};
 use nix::sys::signal::Signal;
 use rbpftool_tests::{Private, ensure_eq, run_tool, send, tool_path};
 use serde_json::{Value, json};
@@ -128,7 +128,15 @@ fn told(_: &Private) -> Result<()> {
         let words = format!("{form} prog profile id {id} page_faults cpu_clock");
         let mut child = start(&words)?;
         let since = Instant::now();
-        while There::look()?.links.len() < before.links.len() + 2 {
+        // A link has its number before it is attached, and can be opened after.
+        let attached = |id: &&u32| LinkId::new(**id).is_some_and(|id| LinkFd::by_id(id).is_ok());
+        while There::look()?
+            .links
+            .difference(&before.links)
+            .filter(attached)
+            .count()
+            < 2
+        {
             let ended = child.try_wait().context("look at the tool")?;
             ensure!(ended.is_none(), "it did not wait: {ended:?}");
             ensure!(

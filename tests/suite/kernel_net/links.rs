@@ -143,6 +143,15 @@ fn tcx(private: &Private) -> Result<()> {
     );
     let counter = || Counter::new(ProgType::SCHED_CLS, None, -1);
     let (one, two) = (counter()?, counter()?);
+    let running = KernelVersion::running()?;
+    if (running.major, running.minor) < (6, 6) {
+        let line = format!(
+            "link create tcx dev lo ingress prog id {} pin {}",
+            one.id()?,
+            pin.display()
+        );
+        complains(&line, "Linux 6.6 brought tcx")?;
+    }
     let behind = Made::new((6, 6), "tcx dev lo ingress", one.id()?, &pin)?;
     behind.shows(&json!({"type": "tcx", "devname": "lo", "attach_type": "tcx_ingress"}))?;
     let place = format!("tcx dev lo ingress before id {}", one.id()?);

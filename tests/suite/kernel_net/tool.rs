@@ -150,6 +150,15 @@ fn prog_attach_by_link(private: &Private) -> Result<()> {
         &value,
         &json!({"type": "cgroup", "prog_id": id, "attach_type": "cgroup_inet_egress"}),
     )?;
+    let second = dir.join("second");
+    complains(
+        &format!(
+            "prog attach id {id} cgroup_inet_egress link {} cgroup {cgroup} before id {id}",
+            second.display()
+        ),
+        "before or after a link, not a program",
+    )?;
+    ensure!(!second.exists(), "it leaves a pin");
     change(&format!("link detach pinned {pin}"))?;
     std::fs::remove_file(dir.join("by_link"))?;
     let lookup = Counter::new(ProgType::SK_LOOKUP, Some(AttachType::SK_LOOKUP), 1)?;

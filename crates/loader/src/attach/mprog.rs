@@ -3,7 +3,8 @@
 use super::legacy::{self, Options};
 use super::{AttachError, Link};
 use bpfsys::cmd::{Anchor, LinkCreate, LinkTarget, Target};
-use bpfsys::{AttachType, ProgFd};
+use bpfsys::{AttachType, ProgFd, probe};
+use nix::errno::Errno;
 
 /// What both have in common.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,23 @@ impl<'a> Hook<'a> {
         }
         match LinkCreate::new(prog, target).run() {
             Ok(link) => Ok(Link::new(what, link)),
+            Err(error)
+                if (error.is(Errno::EINVAL) || error.is(Errno::E2BIG))
+                    && probe::attach_type(self.attach_type).is_no() =>
+            {
+                Err(AttachError::Unsupported {
+                    what: format!("attach to {what}"),
+                    hint: Some(self.brought_by().into()),
+                })
+            }
             Err(source) => Err(AttachError::kernel(format!("attach to {what}"), source)),
+        }
+    }
+
+    fn brought_by(&self) -> &'static str {
+        match self.attach_type {
+            AttachType::TCX_INGRESS | AttachType::TCX_EGRESS => "Linux 6.6 brought tcx",
+            _ => "Linux 6.7 brought netkit, if configured (CONFIG_NETKIT)",
         }
     }
 

@@ -20,7 +20,6 @@ use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::handle::{MapHandle, ProgHandle};
 use crate::nouns::prog::args::{AttachTo, attach_to};
 use crate::nouns::{cgroup, net};
-use crate::pins;
 use crate::render::escape::Escaped;
 use crate::words::{Words, shown};
 
@@ -118,9 +117,13 @@ impl Place {
                 if let Some(old) = &old {
                     hook = hook.replace(old);
                 }
-                let relative = how.relative()?;
-                if let Some(anchor) = how.anchor(relative.as_ref()) {
-                    hook = hook.anchor(anchor);
+                if how.place.is_some() {
+                    // The kernel would find no program there: it looks for links only.
+                    return Err(Failure::new(
+                        "a link of a cgroup goes before or after a link, not a program",
+                    )
+                    .with_hint("`rbpftool link create cgroup DIR TYPE before LINK …` names one")
+                    .with_status(EINVAL_STATUS));
                 }
                 hook.attach(prog)
             }
@@ -185,7 +188,8 @@ fn among_others(
     }
 }
 
-/// Pins a link, so that it outlives this process; what cannot be pinned is detached again.
+/// Pins a link, so that it outlives this process; what cannot be pinned is detached again. The
+/// path was [checked](pins::check) before anything was attached.
 pub(crate) fn pin(mut link: Link, path: &Path, failed: &str) -> Result<()> {
     if link.fd().is_none() {
         return Err(Failure::new(format_args!(
@@ -194,7 +198,6 @@ pub(crate) fn pin(mut link: Link, path: &Path, failed: &str) -> Result<()> {
         ))
         .with_status(EINVAL_STATUS));
     }
-    pins::check(path)?;
     link.pin(path).map_err(|error| refused(failed, error))
 }
 

@@ -11,6 +11,7 @@ use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::handle::ProgHandle;
 use crate::nouns::place::{self, Place};
 use crate::nouns::{cgroup, net};
+use crate::pins;
 use crate::words::Words;
 
 /// `prog attach PROG ATTACH_TYPE [link FILE] [TARGET]`
@@ -130,6 +131,7 @@ impl<'w> Order<'w> {
     /// Attaches by a link that is pinned.
     fn by_link(&self, path: &Path) -> Result<()> {
         let failed = "failed prog attach";
+        pins::check(path)?;
         let link = self.place.link(self.attach_type, &self.prog, failed)?;
         place::pin(link, path, failed)
     }
