@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bpfsys::cmd::{MapGetNextKey, MapLookupElem, ObjGet, ProgDetails, ProgParts};
+use bpfsys::cmd::{LinkKind, MapGetNextKey, MapLookupElem, ObjGet, ProgDetails, ProgParts};
 use bpfsys::insn::Insn;
 use bpfsys::insn::disasm::{References, disasm_one};
 use bpfsys::uapi::flags::MapFlags;
@@ -81,12 +81,31 @@ pub fn pinned(dir: &Path) -> Result<Left> {
         let text = match object.with_context(|| format!("open {}", path.display()))? {
             AnyFd::Prog(prog) => program(&prog),
             AnyFd::Map(map) => self::map(&map),
-            AnyFd::Link(link) => Ok(format!("link {:?}", link.info()?.kind)),
+            AnyFd::Link(link) => Ok(format!("link {:?}", in_order(link.info()?.kind))),
             _ => Ok("something else".to_owned()),
         };
         found.insert(name.clone(), text.with_context(|| name)?);
     }
     Ok(found)
+}
+
+/// Probes of one link all fire, in whatever order they were asked for: here by their offsets.
+fn in_order(mut kind: LinkKind) -> LinkKind {
+    if let LinkKind::UprobeMulti {
+        offsets,
+        ref_ctr_offsets,
+        cookies,
+        ..
+    } = &mut kind
+    {
+        let each = offsets.iter().zip(&*ref_ctr_offsets).zip(&*cookies);
+        let mut each: Vec<_> = each.map(|((a, b), c)| (*a, *b, *c)).collect();
+        each.sort_unstable();
+        *offsets = each.iter().map(|each| each.0).collect();
+        *ref_ctr_offsets = each.iter().map(|each| each.1).collect();
+        *cookies = each.iter().map(|each| each.2).collect();
+    }
+    kind
 }
 
 /// All files below a directory, in order; none where it is not there.

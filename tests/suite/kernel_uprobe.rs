@@ -9,6 +9,8 @@ mod probes;
 mod programs;
 #[path = "kernel_uprobe/static_probes.rs"]
 mod static_probes;
+#[path = "kernel_uprobe/words.rs"]
+mod words;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     let mut bench = Bench { suite, place };
     probes::add(&mut bench);
     static_probes::add(&mut bench);
+    words::add(&mut bench);
     bench.suite.run()
 }
 

@@ -38,15 +38,15 @@ pub(crate) fn add(bench: &mut Bench) {
 }
 
 /// An object whose programs note what they see.
-struct Object {
+pub(crate) struct Object {
     loaded: Loaded,
     maps: UsdtMaps,
 }
 
 /// What a program has noted.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
-    count: u64,
+pub(crate) struct Seen {
+    pub(crate) count: u64,
     lost: u64,
     cookie: u64,
     error: i64,
@@ -54,19 +54,19 @@ struct Seen {
 }
 
 impl Object {
-    fn load(name: &str) -> Result<Self> {
+    pub(crate) fn load(name: &str) -> Result<Self> {
         let object = loader::open(&fixture(&format!("bpf/{name}.bpf.o")))?;
         let loaded = object.load(&LoadOptions::new())?;
         let maps = UsdtMaps::of(&loaded)?;
         Ok(Self { loaded, maps })
     }
 
-    fn prog(&self, name: &str) -> Result<&ProgFd> {
+    pub(crate) fn prog(&self, name: &str) -> Result<&ProgFd> {
         let program = self.loaded.program(name).context("the program")?;
         program.fd().context("its descriptor")
     }
 
-    fn seen(&self, slot: u32) -> Result<Seen> {
+    pub(crate) fn seen(&self, slot: u32) -> Result<Seen> {
         let map = self.loaded.map("seen").and_then(|map| map.fd());
         read(map.context("the map")?, slot)
     }

@@ -26,11 +26,13 @@ enum Expect {
     Either,
     /// The same on this kernel and newer ones; before, either.
     SameSince(u16, u16),
+    /// The same on this kernel and newer ones; the reference pins what older ones do not attach.
+    Newer(u16, u16),
     /// The reference does not load it, for a reason that is its own.
     OursOnly(&'static str),
 }
 
-use Expect::{Either, OursOnly, Refused, Same, SameBut, SameSince};
+use Expect::{Either, Newer, OursOnly, Refused, Same, SameBut, SameSince};
 
 /// Pins the first program alone.
 const FIRST: &str = "FIRST";
@@ -101,6 +103,13 @@ pub(crate) const LOADS: &[Load] = &[
     load("replaces", "", Refused),
     load("traces_program", "", Refused),
     load("sections_btf", "autoattach", Same),
+    load("autoattach", "autoattach", Same),
+    load("autoattach_multi", "autoattach", Newer(6, 13)),
+    load(
+        "autoattach_usdt",
+        "autoattach",
+        OursOnly("its links of static probes have no descriptor to pin"),
+    ),
     load("minimal", "type tc", Same),
     load("minimal", "type cgroup/connect4", Refused),
     load("target", "type socket", Same),
@@ -198,6 +207,11 @@ impl Loads {
             !load.attaches_everywhere() || std::env::var_os("RBPF_GUEST").is_some(),
             "its programs are attached to the kernel itself: guests only"
         );
+        let running = bpfsys::KernelVersion::running()?;
+        let running = (running.major, running.minor);
+        if let Newer(major, minor) = load.expect {
+            requires!(running >= (major, minor), "needs Linux {major}.{minor}");
+        }
         let [ours, theirs] = &self.tools;
         let (ours, a) = self.load(ours, load)?;
         let (theirs, b) = self.load(theirs, load)?;
@@ -211,12 +225,10 @@ impl Loads {
         if matches!(load.expect, Same | SameBut(..) | OursOnly(_)) {
             neither_if_older(&ours, &theirs)?;
         }
-        let running = bpfsys::KernelVersion::running()?;
-        let running = (running.major, running.minor);
         let (expect_ours, expect_theirs) = match load.expect {
             SameSince(major, minor) if running < (major, minor) => (theirs.status, theirs.status),
             Either => (theirs.status, theirs.status),
-            Same | SameBut(..) | SameSince(..) => (0, 0),
+            Same | SameBut(..) | SameSince(..) | Newer(..) => (0, 0),
             Refused => (255, 255),
             OursOnly(why) => {
                 ensure!(theirs.status == 255, "no longer so: {why}\n{said}");
@@ -236,7 +248,7 @@ impl Loads {
         ensure!(ours.status != 0 || !a.is_empty(), "ours pins nothing");
         match load.expect {
             Refused | OursOnly(_) => Ok(()),
-            Same | Either | SameSince(..) => same(&a, &b),
+            Same | Either | SameSince(..) | Newer(..) => same(&a, &b),
             SameBut(pin, byte, why) => {
                 same(&without(&a, pin, byte)?, &without(&b, pin, byte)?).context(why)
             }
