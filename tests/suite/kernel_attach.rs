@@ -19,6 +19,8 @@ mod probes;
 mod profile;
 #[path = "kernel_attach/support.rs"]
 mod support;
+#[path = "kernel_attach/walks.rs"]
+mod walks;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     events::add(&mut bench);
     objects::add(&mut bench);
     profile::add(&mut bench);
+    walks::add(&mut bench);
     commands::add(&mut bench);
     bench.suite.run()
 }

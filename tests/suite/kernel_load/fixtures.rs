@@ -132,6 +132,7 @@ const ROWS: &[Row] = &[
     runs("inner_maps", OLD, &[]),
     runs("instructions", V6_12, &[]),
     row("iterates", Loads(OLD)),
+    runs("iterates_any", OLD, &[]),
     row("iterates_map", Loads(OLD)),
     runs("jump_tables", (7, 2), &[]),
     runs("kconfig", OLD, &[]),
