@@ -12,6 +12,7 @@ mod expected;
 mod fds;
 pub mod forge;
 pub mod kernel;
+mod link_create;
 pub mod loaded;
 mod mechanisms;
 pub mod netlink;
@@ -23,6 +24,7 @@ mod suite;
 
 pub use expected::{Expected, blessing, fixture, root};
 pub use fds::{FdSnapshot, fd_targets};
+pub use link_create::link_create;
 pub use ns::{Place, Private, has_capability, is_root};
 pub use outcome::{Skip, skip};
 pub use program::{Output, oracle, run, run_tool, send, tool_path};

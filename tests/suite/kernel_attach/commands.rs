@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::ProgTestRun;
 use loader::attach::Link;
 use loader::kernel::{LoadOptions, Loaded};
-use rbpftool_tests::{Private, ensure_eq, fixture, run_tool, skip};
+use rbpftool_tests::{Private, ensure_eq, fixture, link_create, run_tool, skip};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -312,44 +312,8 @@ fn created(
     pin: &Path,
     cookie: Option<u64>,
 ) -> Result<Result<Value, String>> {
-    let prog = id(loaded, name)?;
-    let mut line = format!(
-        "-j link create {place} prog id {prog} pin {}",
-        pin.display()
-    );
-    if let Some(cookie) = cookie {
-        line.push_str(&format!(" cookie {cookie:#x}"));
-    }
-    let out = run_tool(line.split(' '))?;
-    if out.status != 0 {
-        ensure!(!pin.exists(), "$ {line}\nleaves a pin");
-        return Ok(Err(format!("$ {line}\n{}", out.out())));
-    }
-    let value = out.json()?;
-    ensure_eq!(value["prog_id"], json!(prog));
-    // `link show` says the same
-    let listed = |line: &str| -> Result<Value> { run_tool(line.split(' '))?.json() };
-    let kind = value["type"].as_str().context("a type")?;
-    let all = [
-        listed(&format!("-j link show pinned {}", pin.display()))?,
-        only(listed(&format!("-j link show prog id {prog}"))?)?,
-    ];
-    for other in all {
-        ensure_eq!(other["id"], value["id"]);
-        ensure_eq!(other["type"], value["type"]);
-    }
-    let typed = listed(&format!("-j link show type {kind}"))?;
-    let typed = typed.as_array().context("a list")?;
-    ensure!(typed.iter().all(|own| own["type"] == value["type"]));
-    ensure!(typed.iter().any(|own| own["id"] == value["id"]));
-    Ok(Ok(value))
-}
-
-fn only(list: Value) -> Result<Value> {
-    match list.as_array().map(Vec::as_slice) {
-        Some([one]) => Ok(one.clone()),
-        _ => anyhow::bail!("not one link: {list}"),
-    }
+    let cookie = cookie.map(|cookie| format!("cookie {cookie:#x}"));
+    link_create(place, id(loaded, name)?, pin, &cookie.unwrap_or_default())
 }
 
 /// The program runs while the link is pinned, and no more when it is not.

@@ -1,11 +1,10 @@
 //! `link create` on user space: seen to run, shown by `link show`, gone with its pin.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::{AttachType, KernelVersion, LinkFd, LinkId, ProgFd};
-use rbpftool_tests::{Private, ensure_eq, run_tool, skip};
+use rbpftool_tests::{Private, ensure_eq, link_create, skip};
 use serde_json::{Value, json};
 
 use crate::Bench;
@@ -154,19 +153,10 @@ impl Created {
             .replace("FILE", &path.display().to_string())
             .replace("PID", &running.pid().to_string());
         let pin = private.bpffs().join("created");
-        let prog = prog.info()?.id;
-        let line = format!(
-            "-j link create {place} prog id {prog} pin {}",
-            pin.display()
-        );
-        let out = run_tool(line.split(' '))?;
-        if out.status != 0 {
-            ensure!(!pin.exists(), "$ {line}\nleaves a pin");
-            return Ok(Err(format!("$ {line}\n{}", out.out())));
-        }
-        let value = out.json()?;
-        ensure_eq!(value["prog_id"], json!(prog));
-        shown(&pin, &value)?;
+        let value = match link_create(&place, prog.info()?.id, &pin, "")? {
+            Ok(value) => value,
+            Err(said) => return Ok(Err(said)),
+        };
         let id = value["id"].as_u64().and_then(|id| u32::try_from(id).ok());
         let id = id.and_then(LinkId::new).context("no id")?;
         Ok(Ok((Self { pin, id, value }, running)))
@@ -176,17 +166,4 @@ impl Created {
         std::fs::remove_file(&self.pin).context("unpin")?;
         ends(|| Ok(LinkFd::by_id(self.id).is_err()))
     }
-}
-
-/// `link show` says the same.
-fn shown(pin: &Path, value: &Value) -> Result<()> {
-    let line = format!("-j link show pinned {}", pin.display());
-    let other = run_tool(line.split(' '))?.json()?;
-    ensure_eq!(other["id"], value["id"]);
-    ensure_eq!(other["type"], value["type"]);
-    let line = format!("-j link show prog id {}", value["prog_id"]);
-    let all = run_tool(line.split(' '))?.json()?;
-    let all = all.as_array().context("no list")?;
-    ensure!(all.iter().any(|own| own["id"] == value["id"]), "{all:?}");
-    Ok(())
 }
