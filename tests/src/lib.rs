@@ -24,7 +24,7 @@ mod suite;
 
 pub use expected::{Expected, blessing, fixture, root};
 pub use fds::{FdSnapshot, fd_targets};
-pub use link_create::link_create;
+pub use link_create::{ends, link_create};
 pub use ns::{Place, Private, has_capability, is_root};
 pub use outcome::{Skip, skip};
 pub use program::{Output, oracle, run, run_tool, send, tool_path};

@@ -1,6 +1,7 @@
 //! Links that the tool makes in words.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -46,4 +47,19 @@ pub fn link_create(
         ensure!(all.iter().all(fits), "{words}: {all:?}");
     }
     Ok(Ok(value))
+}
+
+/// Waits until what a link did has ended: the kernel takes a link's number before it takes the
+/// link from its place.
+///
+/// # Errors
+///
+/// If it does not end soon.
+pub fn ends(mut ended: impl FnMut() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !ended()? {
+        ensure!(start.elapsed() < Duration::from_secs(5), "it still runs");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }

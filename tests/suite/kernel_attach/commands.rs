@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::ProgTestRun;
 use loader::attach::Link;
 use loader::kernel::{LoadOptions, Loaded};
-use rbpftool_tests::{Private, ensure_eq, fixture, link_create, run_tool, skip};
+use rbpftool_tests::{Private, ends, ensure_eq, fixture, link_create, run_tool, skip};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -326,13 +326,14 @@ fn runs_and_goes(loaded: &Loaded, fire: Fire, pin: &Path) -> Result<()> {
     link.unpin()?;
     link.detach()?;
     gone(id)?;
-    let before = counted(loaded, 0)?;
-    if fire != Fire::Read {
-        let none = Link::group("nothing", Vec::new());
-        fire.run(loaded, &none)?;
-    }
-    ensure_eq!(counted(loaded, 0)?, before);
-    Ok(())
+    let none = Link::group("nothing", Vec::new());
+    ends(|| {
+        let before = counted(loaded, 0)?;
+        if fire != Fire::Read {
+            fire.run(loaded, &none)?;
+        }
+        Ok(counted(loaded, 0)? == before)
+    })
 }
 
 fn of_a_thread(private: &Private) -> Result<()> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use bpfsys::cmd::MapCreate;
 use bpfsys::{AttachType, KernelVersion, LinkFd, LinkId, MapType, ProgType};
-use rbpftool_tests::{Private, ensure_eq, link_create, netlink, skip};
+use rbpftool_tests::{Private, ends, ensure_eq, link_create, netlink, skip};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -91,17 +91,6 @@ fn runs(counter: &Counter) -> Result<bool> {
     counter.runs(|| arrives().map(drop))
 }
 
-/// The kernel takes the number from a link before it takes the link from its place.
-fn ends(counter: &Counter) -> Result<()> {
-    for _ in 0..200 {
-        if !runs(counter)? {
-            return Ok(());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    anyhow::bail!("it still runs")
-}
-
 fn xdp(private: &Private) -> Result<()> {
     loopback()?;
     let pin = private.bpffs().join("created");
@@ -166,7 +155,7 @@ fn tcx(private: &Private) -> Result<()> {
     out.shows(&json!({"attach_type": "tcx_egress"}))?;
     ensure!(runs(&one)?, "it does not run");
     out.unpin()?;
-    ends(&one)
+    ends(|| Ok(!runs(&one)?))
 }
 
 fn netkit(private: &Private) -> Result<()> {
@@ -269,7 +258,7 @@ fn netfilter(private: &Private) -> Result<()> {
     made.shows(&json!({"type": "netfilter", "pf": 2, "hook": 1, "prio": -9}))?;
     ensure!(runs(&counts)?, "it does not run");
     made.unpin()?;
-    ends(&counts)
+    ends(|| Ok(!runs(&counts)?))
 }
 
 fn sockmap(private: &Private) -> Result<()> {

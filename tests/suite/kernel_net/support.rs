@@ -161,7 +161,10 @@ pub(crate) fn since(version: (u16, u16), made: Result<Link, AttachError>) -> Res
     let running = KernelVersion::running()?;
     match made {
         Ok(link) => Ok(link),
-        Err(error) if (running.major, running.minor) < version && error.sys().is_some() => {
+        Err(error)
+            if (running.major, running.minor) < version
+                && (error.sys().is_some() || matches!(error, AttachError::Unsupported { .. })) =>
+        {
             Err(skip(format!(
                 "needs Linux {}.{}: {:#}",
                 version.0,

@@ -1,10 +1,8 @@
 //! `link create` on user space: seen to run, shown by `link show`, gone with its pin.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use bpfsys::{AttachType, KernelVersion, LinkFd, LinkId, ProgFd};
-use rbpftool_tests::{Private, ensure_eq, link_create, skip};
+use rbpftool_tests::{Private, ends, ensure_eq, link_create, skip};
 use serde_json::{Value, json};
 
 use crate::Bench;
@@ -121,16 +119,6 @@ fn too_old(since: (u16, u16), error: anyhow::Error) -> anyhow::Error {
         }
         _ => error,
     }
-}
-
-/// The kernel takes a link's number before it takes the link from its place.
-fn ends(mut ended: impl FnMut() -> Result<bool>) -> Result<()> {
-    let start = Instant::now();
-    while !ended()? {
-        ensure!(start.elapsed() < Duration::from_secs(5), "it still runs");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
 }
 
 /// A link that the tool has made and pinned.
