@@ -3,6 +3,8 @@
 //! Where the map has batches, one system call brings thousands of elements; where it has not,
 //! they are had one by one. Nothing is kept but the piece at hand.
 
+use std::collections::VecDeque;
+
 use bpfsys::cmd::{BatchCursor, MapGetNextKey, MapLookupBatch, MapLookupElem};
 use bpfsys::{ErrorKind, MapFd, SysError};
 
@@ -12,6 +14,9 @@ const PIECE_BYTES: usize = 1 << 18;
 const PIECE_ELEMENTS: usize = 4096;
 /// A bucket of a hash that does not fit makes pieces grow, up to this many bytes.
 const PIECE_BYTES_MAX: usize = 1 << 28;
+
+/// So many keys in a row may be deleted under a walk by keys without making it start over.
+const KEYS_BEHIND: usize = 4;
 
 /// One element, or why its value could not be read.
 pub type Entry<'a> = (&'a [u8], Result<&'a [u8], SysError>);
@@ -32,7 +37,7 @@ pub enum WalkError {
     /// The key after the one at hand is not to be had.
     #[error("cannot get the next key")]
     NextKey(#[source] SysError),
-    /// A hash starts over when the key at hand is deleted: this walk would never end.
+    /// A hash starts over when the keys at hand are deleted: this walk would never end.
     #[error("the map changes faster than it can be read")]
     Unsettled,
 }
@@ -40,7 +45,9 @@ pub enum WalkError {
 /// A walk over the elements of a map, as bytes.
 ///
 /// Elements that come and go while it is walked may be seen or not, and those of a hash may be
-/// seen twice; all others are seen.
+/// seen twice; all others are seen. Only of an LPM trie the kernel may pass over more: its walk
+/// takes no lock, and a key that comes or goes may hide those that share the longest prefix with
+/// it (`trie_get_next_key` in `kernel/bpf/lpm_trie.c`).
 ///
 /// ```no_run
 /// use loader::maps::Entries;
@@ -74,8 +81,10 @@ enum Walk {
         done: bool,
     },
     Keys {
-        /// The key at hand, before the next one.
-        previous: Option<Vec<u8>>,
+        /// The first key that was had: after a key that is gone, the kernel answers with it.
+        first: Vec<u8>,
+        /// The last keys that were had, the latest first.
+        behind: VecDeque<Vec<u8>>,
         /// Whether the next key is already in `keys`.
         ready: bool,
         /// Whether the key at hand was handed out.
@@ -132,7 +141,8 @@ impl<'m> Entries<'m> {
         self.values = vec![0; self.value_len];
         let ready = MapGetNextKey::new(self.map, last.as_deref()).run(&mut self.keys)?;
         self.walk = Walk::Keys {
-            previous: last,
+            first: self.keys.clone(),
+            behind: last.into_iter().collect(),
             ready,
             taken: false,
             left: self.keys_at_most,
@@ -226,7 +236,8 @@ impl<'m> Entries<'m> {
                 Ok(())
             }
             Walk::Keys {
-                previous,
+                first,
+                behind,
                 ready,
                 taken,
                 left,
@@ -238,11 +249,22 @@ impl<'m> Entries<'m> {
                 if *left == 0 {
                     return Err(WalkError::Unsettled);
                 }
-                let previous = previous.get_or_insert_with(Vec::new);
-                previous.clone_from(&self.keys);
-                *ready = MapGetNextKey::new(self.map, Some(previous))
-                    .run(&mut self.keys)
-                    .map_err(WalkError::NextKey)?;
+                let mut key = if behind.len() < KEYS_BEHIND {
+                    Vec::new()
+                } else {
+                    behind.pop_back().unwrap_or_default()
+                };
+                key.clone_from(&self.keys);
+                behind.push_front(key);
+                for key in &*behind {
+                    *ready = MapGetNextKey::new(self.map, Some(key))
+                        .run(&mut self.keys)
+                        .map_err(WalkError::NextKey)?;
+                    // The first key again: this one was deleted. The one before it may be there.
+                    if !*ready || self.keys != *first {
+                        break;
+                    }
+                }
                 *taken = false;
                 Ok(())
             }
