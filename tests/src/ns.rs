@@ -14,6 +14,9 @@ pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
 }
 
+/// Where [`Private::delegating`] mounts.
+const DELEGATING: &str = "delegating bpf";
+
 /// `CAP_BPF`
 const CAP_BPF: u32 = 39;
 /// `CAP_SYS_ADMIN`
@@ -119,6 +122,29 @@ impl Private {
         Ok(ours)
     }
 
+    /// Mounts a bpffs that delegates some rights; whether this kernel knows how (since 6.9).
+    ///
+    /// # Errors
+    ///
+    /// If the mount fails in another way than with EINVAL.
+    pub fn delegating(&self) -> Result<bool> {
+        let at = self.dir.path().join(DELEGATING);
+        std::fs::create_dir(&at).with_context(|| format!("create {}", at.display()))?;
+        let options = "delegate_cmds=prog_load:map_create:btf_load:link_create:prog_attach,\
+                       delegate_maps=hash:array,delegate_attachs=any";
+        match mount(
+            Some("bpf"),
+            &at,
+            Some("bpf"),
+            MsFlags::empty(),
+            Some(options),
+        ) {
+            Ok(()) => Ok(true),
+            Err(nix::Error::EINVAL) => Ok(false),
+            Err(e) => Err(e).context("mount a bpffs that delegates"),
+        }
+    }
+
     /// A plain directory that goes away with this.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -136,6 +162,7 @@ impl Drop for Private {
             remove_cgroup(&ours);
             let _gone = umount2(&top, MntFlags::MNT_DETACH);
         }
+        let _gone = umount2(&self.dir.path().join(DELEGATING), MntFlags::MNT_DETACH);
         for at in &self.mounts {
             let _gone = umount2(at, MntFlags::MNT_DETACH);
         }

@@ -28,7 +28,7 @@ pub mod xlated;
 use std::ffi::OsString;
 use std::io::Write;
 
-use command::{Context, Noun, unsupported};
+use command::{Context, Noun};
 use failure::{Failure, Result};
 use kernel::Kernel;
 use render::Output;
@@ -85,7 +85,6 @@ fn report(context: &mut Context<'_, '_>, failure: &Failure) -> u8 {
 enum First {
     Noun(&'static Noun),
     Run(fn(&mut Context<'_, '_>, Words<'_>) -> Result<()>),
-    Missing,
 }
 
 static FIRST_WORDS: [(&str, First); 17] = [
@@ -97,12 +96,12 @@ static FIRST_WORDS: [(&str, First); 17] = [
     ("cgroup", First::Noun(&nouns::cgroup::NOUN)),
     ("perf", First::Noun(&nouns::perf::NOUN)),
     ("net", First::Noun(&nouns::net::NOUN)),
-    ("feature", First::Missing),
+    ("feature", First::Noun(&nouns::feature::NOUN)),
     ("btf", First::Noun(&nouns::btf::NOUN)),
     ("gen", First::Noun(&nouns::r#gen::NOUN)),
     ("struct_ops", First::Noun(&nouns::struct_ops::NOUN)),
     ("iter", First::Noun(&nouns::iter::NOUN)),
-    ("token", First::Missing),
+    ("token", First::Noun(&nouns::token::NOUN)),
     ("version", First::Run(nouns::version::run)),
     // bpftool's words come first, so that they are shortened alike
     ("plan", First::Run(nouns::plan::run)),
@@ -115,7 +114,7 @@ pub(crate) fn dispatch(context: &mut Context<'_, '_>, mut words: Words<'_>) -> R
     let Some(word) = words.peek() else {
         return nouns::help::top(context, words);
     };
-    let Some((name, first)) = FIRST_WORDS.iter().find(|(name, _)| words.accept(name)) else {
+    let Some((_, first)) = FIRST_WORDS.iter().find(|(name, _)| words.accept(name)) else {
         return Err(Failure::usage(format_args!(
             "unknown command '{}'",
             shown(word)
@@ -124,6 +123,5 @@ pub(crate) fn dispatch(context: &mut Context<'_, '_>, mut words: Words<'_>) -> R
     match first {
         First::Noun(noun) => noun.run(context, words),
         First::Run(run) => run(context, words),
-        First::Missing => Err(unsupported(name)),
     }
 }

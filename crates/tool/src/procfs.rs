@@ -112,22 +112,39 @@ pub fn bpf_mounts(proc_root: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The mount points of a type of file system.
 pub fn mounts(proc_root: &Path, fs_type: &[u8]) -> io::Result<Vec<PathBuf>> {
+    let mounts = mounts_with_options(proc_root, fs_type)?;
+    Ok(mounts.into_iter().map(|mount| mount.point).collect())
+}
+
+/// A mounted file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it is.
+    pub point: PathBuf,
+    /// Its options, with commas between them.
+    pub options: Vec<u8>,
+}
+
+/// The mounts of a type of file system, in the order they were mounted.
+pub fn mounts_with_options(proc_root: &Path, fs_type: &[u8]) -> io::Result<Vec<Mount>> {
     let text = std::fs::read(proc_root.join("self/mounts"))?;
     Ok(parse_mounts(&text, fs_type))
 }
 
 /// Where the cgroups of version 2 are mounted first.
 pub fn cgroup2_mount(proc_root: &Path) -> Option<PathBuf> {
-    let text = std::fs::read(proc_root.join("self/mounts")).ok()?;
-    parse_mounts(&text, b"cgroup2").into_iter().next()
+    mounts(proc_root, b"cgroup2").ok()?.into_iter().next()
 }
 
-fn parse_mounts(text: &[u8], fs_type: &[u8]) -> Vec<PathBuf> {
+fn parse_mounts(text: &[u8], fs_type: &[u8]) -> Vec<Mount> {
     text.split(|byte| *byte == b'\n')
         .filter_map(|line| {
             let mut fields = line.split(|byte| *byte == b' ');
             let (_, point, kind) = (fields.next()?, fields.next()?, fields.next()?);
-            (kind == fs_type).then(|| PathBuf::from(OsString::from_vec(unescape_octal(point))))
+            (kind == fs_type).then(|| Mount {
+                point: PathBuf::from(OsString::from_vec(unescape_octal(point))),
+                options: unescape_octal(fields.next().unwrap_or_default()),
+            })
         })
         .collect()
 }
@@ -176,9 +193,10 @@ mod tests {
     #[test]
     fn mount_points_are_unescaped() {
         let text = b"none /a\\040b\\134 bpf rw 0 0\nx /y tmpfs rw 0 0\nbroken\nbpf /z bpf rw 0 0\n";
-        assert_eq!(
-            parse_mounts(text, b"bpf"),
-            [PathBuf::from("/a b\\"), PathBuf::from("/z")]
-        );
+        let mount = |point: &str| Mount {
+            point: point.into(),
+            options: b"rw".to_vec(),
+        };
+        assert_eq!(parse_mounts(text, b"bpf"), [mount("/a b\\"), mount("/z")]);
     }
 }

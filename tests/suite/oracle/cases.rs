@@ -31,6 +31,8 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     cases.extend(loads(world, private)?);
     cases.extend(nets(world)?);
     cases.extend(cgroups(world, private)?);
+    cases.extend(features());
+    cases.extend(tokens(private)?);
     cases.extend(pins(private)?);
     cases.extend(changes(world, private)?);
     cases.extend(mistakes(world, private)?);
@@ -104,6 +106,56 @@ fn lists() -> Vec<Case> {
             ]
         })
         .collect()
+}
+
+fn features() -> Vec<Case> {
+    let probes = [
+        "feature probe",
+        "feature",
+        "feature probe kernel full",
+        "feature probe dev lo",
+    ];
+    let macros = [
+        "feature probe macros",
+        "feature probe full macros prefix X_",
+    ];
+    let groups = [
+        "prog_types",
+        "map_types",
+        "attach_types",
+        "link_types",
+        "helpers",
+        "h",
+    ];
+    let wrong = [
+        "feature probe kernel kernel",
+        "feature probe dev",
+        "feature probe dev no_such_device",
+        "feature probe prefix X",
+        "feature probe macros prefix A prefix B",
+        "feature probe nothing",
+        "feature list_builtins",
+        "feature list_builtins nothing",
+    ];
+    let all = |lines: &[&str]| lines.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>();
+    vec![
+        case("feature probe", all(&probes)),
+        case("feature probe macros", all(&macros)),
+        case(
+            "feature list_builtins",
+            groups.map(|g| format!("feature list_builtins {g}")),
+        ),
+        case("feature, wrong words", all(&wrong)),
+    ]
+}
+
+/// Of file systems that delegate something, where the kernel knows how.
+fn tokens(private: &Private) -> Result<Vec<Case>> {
+    if !private.delegating()? {
+        println!("no file system delegates anything: this kernel knows no tokens");
+    }
+    let lines = ["token show", "token list", "token", "token show more"];
+    Ok(vec![case("token show", lines.map(str::to_owned))])
 }
 
 fn progs(world: &World) -> Result<Vec<Case>> {

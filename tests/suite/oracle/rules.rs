@@ -9,9 +9,10 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, bail};
-use bpfsys::KernelVersion;
 use bpfsys::cmd::object::{LinkKind, PerfEventLink};
+use bpfsys::probe::{self, Support};
 use bpfsys::uapi::perf::TYPE_SOFTWARE;
+use bpfsys::{KernelVersion, ProgType};
 use rbpftool_tests::state::world::World;
 use rbpftool_tests::{Output, root};
 use serde_json::Value;
@@ -70,7 +71,11 @@ enum What {
     /// The order of the elements of this key, or of lines beginning with it, is nothing.
     Set(String),
     /// Words of theirs are changed to ours.
-    Replace(String, String),
+    Replace(Vec<(String, String)>),
+    /// Theirs do not know that this helper may not be called, though the kernel says so.
+    FalseHelper(String),
+    /// Ours says on stderr what begins so, theirs says nothing.
+    Remark(String),
     /// Their exit status is this, ours that.
     Status(i32, i32),
     /// Both say an error, each in words of its own.
@@ -205,6 +210,8 @@ pub(crate) struct Here {
     a_module_has_btf: bool,
     /// A set of operations could be made.
     has_struct_ops: bool,
+    /// Programs that run by a trampoline are forbidden, others of their types are not.
+    no_trampolines: bool,
 }
 
 impl Here {
@@ -216,6 +223,8 @@ impl Here {
             holders_are_hidden: !symbols.windows(data.len()).any(|w| w == data),
             clocks_are_renumbered: world.map_or(Ok(false), clocks_are_renumbered)?,
             a_module_has_btf: Path::new("/sys/kernel/btf/veth").exists(),
+            no_trampolines: probe::prog_type(ProgType::TRACING).is_yes()
+                && matches!(probe::prog_type(ProgType::LSM), Support::Unknown(_)),
             has_struct_ops: world.is_some_and(|w| w.maps.iter().any(|m| m.label == "struct_ops")),
         })
     }
@@ -247,6 +256,8 @@ struct Kernels {
     modules: bool,
     /// Only where [`Here::has_struct_ops`].
     struct_ops: bool,
+    /// Only where there are [`Here::no_trampolines`].
+    no_trampolines: bool,
 }
 
 impl Kernels {
@@ -270,6 +281,7 @@ impl Kernels {
             Some("clocks are renumbered") => kernels.clocks = true,
             Some("a module has BTF") => kernels.modules = true,
             Some("there are struct_ops") => kernels.struct_ops = true,
+            Some("trampolines are forbidden") => kernels.no_trampolines = true,
             Some(other) => bail!("'{other}' is nothing that can be known of a kernel"),
         }
         Ok(kernels)
@@ -282,6 +294,7 @@ impl Kernels {
             && (!self.clocks || here.clocks_are_renumbered)
             && (!self.modules || here.a_module_has_btf)
             && (!self.struct_ops || here.has_struct_ops)
+            && (!self.no_trampolines || here.no_trampolines)
     }
 }
 
@@ -348,7 +361,17 @@ impl Rule {
         } else if let Some(key) = text("volatile") {
             What::Volatile(key)
         } else if let (Some(from), Some(to)) = (text("replace"), text("with")) {
-            What::Replace(from, to)
+            What::Replace(vec![(from, to)])
+        } else if let Some(pairs) = v.get("replace").and_then(Value::as_object) {
+            let pairs = pairs.iter().map(|(from, to)| {
+                let to = to.as_str().context("a replacement is no text")?;
+                Ok((from.clone(), to.to_owned()))
+            });
+            What::Replace(pairs.collect::<Result<_>>()?)
+        } else if let Some(name) = text("false_helper") {
+            What::FalseHelper(name)
+        } else if let Some(start) = text("remark") {
+            What::Remark(start)
         } else if let (Some(theirs), Some(ours)) = (number("their_status"), number("our_status")) {
             What::Status(theirs, ours)
         } else if let Some(key) = text("set") {
@@ -457,9 +480,19 @@ impl What {
                     out.stdout = kept.collect::<String>().into_bytes();
                 }
             }
-            Self::Replace(from, to) => {
-                theirs.stdout = theirs.out().replace(from, to).into_bytes();
-                theirs.stderr = theirs.err().replace(from, to).into_bytes();
+            Self::Replace(pairs) => {
+                for (from, to) in pairs {
+                    theirs.stdout = theirs.out().replace(from, to).into_bytes();
+                    theirs.stderr = theirs.err().replace(from, to).into_bytes();
+                }
+            }
+            Self::FalseHelper(name) => {
+                theirs.stdout = without_helper(&theirs.out(), &ours.out(), name).into_bytes();
+            }
+            Self::Remark(start) => {
+                let said = ours.err();
+                let kept = said.split_inclusive('\n').filter(|l| !l.starts_with(start));
+                ours.stderr = kept.collect::<String>().into_bytes();
             }
             Self::Status(their, our) => {
                 if (theirs.status, ours.status) == (*their, *our) {
@@ -623,6 +656,51 @@ fn without_extra(ours: &str, theirs: &str) -> Option<String> {
         declarations.insert(place, first);
     }
     Some(declarations.join(BETWEEN))
+}
+
+/// `theirs` without a helper where `ours` says that it may not be called: `\n\t- NAME`,
+/// `"NAME"`, `HELPER_NAME 1`.
+fn without_helper(theirs: &str, ours: &str, name: &str) -> String {
+    let (line, element) = (format!("\t- {name}"), format!("\"{name}\""));
+    let ends = [format!("HELPER_{name} 1"), format!("HELPER_{name} 0")];
+    // text: a line of ours, for each of theirs that is not to go
+    let mut known = ours.split('\n').peekable();
+    let mut out = Vec::new();
+    for their in theirs.split('\n') {
+        let our = known.peek().copied().unwrap_or_default();
+        if their == line && our != line {
+            continue;
+        }
+        known.next();
+        if their.ends_with(&ends[0]) && our.ends_with(&ends[1]) {
+            out.push(our.to_owned());
+        } else if their.contains(&element) && !our.is_empty() {
+            out.push(without_element(their, our, &element));
+        } else {
+            out.push(their.to_owned());
+        }
+    }
+    out.join("\n")
+}
+
+/// The lists of a JSON document without `element` where it is not in the same list of `ours`.
+fn without_element(theirs: &str, ours: &str, element: &str) -> String {
+    let mut ours = ours.split('[').skip(1);
+    let mut lists = theirs.split('[');
+    let mut out = lists.next().unwrap_or_default().to_owned();
+    for list in lists {
+        let our = ours.next().and_then(|l| l.split(']').next());
+        out.push('[');
+        let has = |list: &str| list.contains(element);
+        match list.split_once(']') {
+            Some((their, rest)) if has(their) && our.is_some_and(|our| !has(our)) => {
+                let kept: Vec<&str> = their.split(',').filter(|e| *e != element).collect();
+                out.push_str(&format!("{}]{rest}", kept.join(",")));
+            }
+            _ => out.push_str(list),
+        }
+    }
+    out
 }
 
 /// In the enumerations of 32 bits, each number whose upper 33 bits are all

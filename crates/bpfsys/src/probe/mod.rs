@@ -137,6 +137,12 @@ fn cached(key: Key, probe: impl FnOnce() -> Support) -> Support {
     support
 }
 
+/// Forgets all answers: for callers whose privileges are about to change, since what a process
+/// may do it is told it can.
+pub fn forget() {
+    *ANSWERS.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
 fn keep(key: Key, yes: bool) {
     let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
     answers.get_or_insert_default().insert(key, yes);

@@ -6,6 +6,7 @@ pub mod batch;
 pub mod btf;
 pub mod cgroup;
 pub mod demo;
+pub mod feature;
 pub mod r#gen;
 pub mod help;
 pub mod iter;
@@ -17,6 +18,7 @@ pub(crate) mod place;
 pub mod plan;
 pub mod prog;
 pub mod struct_ops;
+pub mod token;
 pub mod version;
 
 use serde::Serialize;
