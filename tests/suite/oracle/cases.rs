@@ -179,6 +179,13 @@ fn progs(world: &World) -> Result<Vec<Case>> {
                 format!("{dump} opcodes linum"),
             ],
         ));
+        cases.push(case(
+            format!("prog dump visual: {name}"),
+            [
+                format!("{dump} visual"),
+                format!("{dump} visual opcodes linum"),
+            ],
+        ));
         // Without BTF they are all alike.
         if info.btf_id().is_some() || name == "t_socket" {
             cases.push(case(

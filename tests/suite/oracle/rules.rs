@@ -99,6 +99,8 @@ enum What {
     UnnamedMembers,
     /// The first declaration is missing in theirs, or comes later.
     LostFirst,
+    /// Theirs has lines of the first function in all graphs, and counts instructions anew.
+    ForeignLines,
     /// Theirs has the key of an object without the object.
     BareDissector,
     /// Ours is a valid document or text where theirs is wrong: ours must hold these words.
@@ -404,6 +406,8 @@ impl Rule {
             What::UnnamedMembers
         } else if v.get("lost_first").is_some() {
             What::LostFirst
+        } else if v.get("foreign_lines").is_some() {
+            What::ForeignLines
         } else if v.get("bare_dissector").is_some() {
             What::BareDissector
         } else if let Some(words) = text("ours_has") {
@@ -560,6 +564,11 @@ impl What {
                     ours.stdout = rest.into_bytes();
                 }
             }
+            Self::ForeignLines => {
+                for out in [ours, theirs] {
+                    out.stdout = without_foreign_lines(&out.out()).into_bytes();
+                }
+            }
             Self::BareDissector => {
                 if let Some(whole) = with_object(&theirs.out()) {
                     theirs.stdout = match form {
@@ -576,6 +585,27 @@ impl What {
             }
         }
     }
+}
+
+/// A graph without source lines and numbers of instructions behind the first function.
+fn without_foreign_lines(graph: &str) -> String {
+    let mut first = true;
+    let mut kept = String::with_capacity(graph.len());
+    for line in graph.split_inclusive('\n') {
+        if line.starts_with("subgraph ") {
+            first = line.contains("cluster_0");
+        }
+        let number = |c: char| c.is_ascii_digit() || c == '|' || c == ' ';
+        if first {
+            kept.push_str(line);
+        } else if let Some((_, insn)) = line.split_once(": ").filter(|(n, _)| n.chars().all(number))
+        {
+            kept.push_str(insn);
+        } else if !line.starts_with("; ") {
+            kept.push_str(line);
+        }
+    }
+    kept
 }
 
 /// The document with an object around the only member of the list of flow dissectors.

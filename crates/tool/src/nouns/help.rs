@@ -13,7 +13,8 @@ Usage: rbpftool [OPTIONS] OBJECT { COMMAND | help }
        rbpftool demo
        rbpftool version
 
-       OBJECT := { prog | map | link | cgroup | perf | net | btf | gen | struct_ops | iter }
+       OBJECT := { prog | map | link | cgroup | perf | net | feature | btf | gen | struct_ops |
+                   iter | token }
        OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} |
                     {-B|--base-btf FILE} | {-V|--version} | {-h|--help} }
 ";

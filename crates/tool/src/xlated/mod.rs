@@ -1,6 +1,8 @@
 //! The listing of a program's instructions as the kernel keeps them: names of what is called,
 //! prototypes and source lines beside them.
 
+pub mod dot;
+pub mod graph;
 pub mod proto;
 pub mod symbols;
 

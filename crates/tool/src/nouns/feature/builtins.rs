@@ -32,15 +32,15 @@ pub(super) fn list(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Resul
         ));
     };
     let names: Vec<Cow<'static, str>> = if words.accept("prog_types") {
-        known(ProgType::ALL, |t| t.name())
+        known(ProgType::ALL, ProgType::name)
     } else if words.accept("map_types") {
-        known(MapType::ALL, |t| t.name())
+        known(MapType::ALL, MapType::name)
     } else if words.accept("attach_types") {
-        known(AttachType::ALL, |t| t.name())
+        known(AttachType::ALL, AttachType::name)
     } else if words.accept("link_types") {
-        known(LinkType::ALL, |t| t.name())
+        known(LinkType::ALL, LinkType::name)
     } else if words.accept("helpers") {
-        known(HelperId::ALL, |h| h.bpf_name())
+        known(HelperId::ALL, HelperId::bpf_name)
     } else {
         return Err(Failure::new(format_args!(
             "expected 'prog_types', 'map_types', 'attach_types', 'link_types' or 'helpers', got: {}",

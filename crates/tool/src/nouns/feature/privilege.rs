@@ -53,6 +53,6 @@ pub(super) fn without<R: Send>(ask: impl FnOnce() -> R + Send) -> Result<R> {
         Ok(answer)
     };
     std::thread::scope(|scope| scope.spawn(run).join())
-        .map_err(|_| Failure::new("the thread without privileges ended early"))?
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         .map_err(|errno: rustix::io::Errno| Failure::because("can't drop privileges", errno))
 }

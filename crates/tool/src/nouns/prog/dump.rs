@@ -16,17 +16,20 @@ use crate::render::View;
 use crate::render::hexdump;
 use crate::render::json::HexBytes;
 use crate::words::{Words, shown};
+use crate::xlated::dot::Dot;
 use crate::xlated::symbols::KernelSymbols;
-use crate::xlated::{self, Row};
+use crate::xlated::{self, Row, graph};
 
 /// What to show beside the instructions.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shown {
     opcodes: bool,
     line_numbers: bool,
+    /// As a graph.
+    visual: bool,
 }
 
-/// `prog dump xlated PROG [{ file FILE | [opcodes] [linum] }]`
+/// `prog dump xlated PROG [{ file FILE | [opcodes] [linum] [visual] }]`
 pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
     if words.next_is("jited") && !words.is_empty() {
         return Err(unsupported("prog dump jited"));
@@ -50,17 +53,20 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         } else if words.accept("opcodes") {
             what.opcodes = true;
         } else if words.accept("visual") {
-            return Err(unsupported("prog dump xlated visual"));
+            what.visual = true;
         } else if words.accept("linum") {
             what.line_numbers = true;
         } else {
             return Err(Failure::usage(format_args!("what is '{}'?", shown(word))));
         }
     }
-    if file.is_some() && (what.opcodes || what.line_numbers) {
+    if file.is_some() && (what.opcodes || what.line_numbers || what.visual) {
         return Err(Failure::new(
-            "'file' is not compatible with 'opcodes' or 'linum'",
+            "'file' is not compatible with 'opcodes', 'visual', or 'linum'",
         ));
+    }
+    if what.visual && context.output.is_json() {
+        return Err(Failure::new("'visual' is not compatible with JSON output"));
     }
     let progs = handle.open_all()?;
     if let Some(path) = file {
@@ -71,7 +77,27 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         super::act::write_file(path, xlated::bytes(&details), 0o600)?;
         return context.output.done();
     }
+    if what.visual {
+        let [prog] = progs.as_slice() else {
+            return Err(Failure::new("several programs matched"));
+        };
+        return draw(context, prog, what);
+    }
     list(context, &progs, what)
+}
+
+/// The flow of control of a program, for the programs that draw graphs.
+fn draw(context: &mut Context<'_, '_>, prog: &ProgFd, what: Shown) -> Result<()> {
+    let symbols = KernelSymbols::read(context.kernel.proc_root());
+    let details = xlated::instructions(prog)?;
+    let rows = xlated::listing(&details, &symbols)?;
+    let functions = graph::functions(&rows, &details.func_info, &graph::jump_table(prog));
+    let dot = Dot {
+        opcodes: what.opcodes,
+        line_numbers: what.line_numbers,
+    };
+    dot.write(&rows, &functions, context.output.text())?;
+    Ok(())
 }
 
 fn list(context: &mut Context<'_, '_>, progs: &[ProgFd], what: Shown) -> Result<()> {

@@ -35,7 +35,7 @@ pub static NOUN: Noun = Noun {
     ],
     usage: "\
 Usage: rbpftool prog { show | list } [PROG]
-       rbpftool prog dump xlated PROG [{ file FILE | [opcodes] [linum] }]
+       rbpftool prog dump xlated PROG [{ file FILE | [opcodes] [linum] [visual] }]
        rbpftool prog pin   PROG FILE
        rbpftool prog { load | loadall } OBJ PATH \\
                          [type TYPE] [{ offload_dev | xdpmeta_dev } NAME] \\
