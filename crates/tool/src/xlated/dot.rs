@@ -156,11 +156,10 @@ fn shortened(path: &str) -> (&str, bool) {
     let Some(cut) = path.len().checked_sub(PATH).filter(|cut| *cut > 0) else {
         return (path, false);
     };
-    let cut = path.ceil_char_boundary(cut);
     let near = path
-        .get(cut..)
-        .and_then(|end| end.find('/'))
-        .map(|at| cut + at);
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .find(|at| *at >= cut);
     match near.or_else(|| path.rfind('/')) {
         // the dots would take more room than they save
         Some(at) if at < "...".len() => (path, false),
