@@ -87,6 +87,7 @@ mod facade;
 pub mod kernel;
 pub mod light;
 pub mod link_objects;
+pub mod machine;
 pub mod maps;
 pub mod model;
 pub mod netlink;

@@ -1,6 +1,7 @@
 //! What can go wrong between a program and its hook.
 
-use crate::kernel::{KernelError, Machine, explain};
+use crate::kernel::KernelError;
+use crate::machine::Machine;
 use crate::netlink::NetlinkError;
 use crate::target::TargetError;
 use bpfsys::{ProgType, SysError};
@@ -167,7 +168,7 @@ impl AttachError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Kernel { source, .. } => explain(source, "", &Machine::ask()),
+            Self::Kernel { source, .. } => Machine::ask().explain(source, ""),
             Self::Unsupported { hint, .. } => hint.clone(),
             Self::Auto { source, .. } => source.hint(),
             Self::Loaded(source) => source.hint(),

@@ -19,12 +19,10 @@ mod token;
 pub use error::{
     Cause, Difference, KernelError, MapMismatch, MapStep, Pinned, Position, ProgramError,
 };
-pub use hint::{Machine, no_such};
 pub use loaded::{Loaded, LoadedMap, LoadedProgram};
 pub use options::{LoadOptions, TokenSource};
 pub use pins::NewPins;
 pub use prepare::Prepared;
 
-pub(crate) use hint::explain;
 pub(crate) use maps::kernel_name;
 pub(crate) use memlock::raise as raise_memlock;

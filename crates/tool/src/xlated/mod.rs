@@ -12,6 +12,7 @@ use bpfsys::insn::disasm::disasm_one;
 use bpfsys::uapi::info::{FuncInfo, LineInfo};
 use bpfsys::{BtfFd, BtfId, ProgFd};
 use btf::Btf;
+use loader::machine::Machine;
 use zerocopy::IntoBytes;
 
 use crate::failure::{Failure, Result};
@@ -54,13 +55,14 @@ pub fn instructions(prog: &ProgFd) -> Result<ProgDetails> {
         .details(parts)
         .map_err(|error| Failure::because("can't get prog info", error))?;
     if details.xlated.is_empty() {
-        return Err(Failure::new(format_args!(
+        let failure = Failure::new(format_args!(
             "the kernel does not show the instructions of program {}",
             details.info.id
-        ))
-        .with_hint(
-            "kernel.bpf_jit_harden, kernel.kptr_restrict or missing CAP_PERFMON hide them",
         ));
+        return Err(match Machine::ask().hides_instructions() {
+            Some(why) => failure.with_hint(why),
+            None => failure,
+        });
     }
     Ok(details)
 }
