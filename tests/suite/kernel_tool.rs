@@ -7,6 +7,8 @@ mod conduct;
 mod consume;
 #[path = "kernel_tool/demo.rs"]
 mod demo;
+#[path = "kernel_tool/doctor.rs"]
+mod doctor;
 #[path = "kernel_tool/loads.rs"]
 mod loads;
 #[path = "kernel_tool/maps.rs"]
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     loads::add(&mut suite, &place);
     consume::add(&mut suite, &place);
     demo::add(&mut suite, &place);
+    doctor::add(&mut suite, &place);
     add(&mut suite, "the_readme_tour", &place, readme::tour);
     add(&mut suite, "the_readme_begins", &place, readme::first);
     suite.run()

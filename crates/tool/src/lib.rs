@@ -87,7 +87,7 @@ enum First {
     Run(fn(&mut Context<'_, '_>, Words<'_>) -> Result<()>),
 }
 
-static FIRST_WORDS: [(&str, First); 17] = [
+static FIRST_WORDS: [(&str, First); 18] = [
     ("help", First::Run(nouns::help::top)),
     ("batch", First::Run(nouns::batch::run)),
     ("prog", First::Noun(&nouns::prog::NOUN)),
@@ -106,6 +106,7 @@ static FIRST_WORDS: [(&str, First); 17] = [
     // bpftool's words come first, so that they are shortened alike
     ("plan", First::Run(nouns::plan::run)),
     ("demo", First::Run(nouns::demo::run)),
+    ("doctor", First::Run(nouns::doctor::run)),
 ];
 
 /// Runs the command that the words name.

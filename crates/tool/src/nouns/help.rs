@@ -11,6 +11,7 @@ Usage: rbpftool [OPTIONS] OBJECT { COMMAND | help }
        rbpftool plan OBJ [btf FILE] [type TYPE] [only NAME] [set VAR=VALUE] \\
                            [target TARGET] [kconfig FILE]
        rbpftool demo
+       rbpftool doctor
        rbpftool version
 
        OBJECT := { prog | map | link | cgroup | perf | net | feature | btf | gen | struct_ops |

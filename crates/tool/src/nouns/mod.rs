@@ -6,6 +6,7 @@ pub mod batch;
 pub mod btf;
 pub mod cgroup;
 pub mod demo;
+pub mod doctor;
 pub mod feature;
 pub mod r#gen;
 pub mod help;
