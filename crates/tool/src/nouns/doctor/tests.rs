@@ -78,7 +78,7 @@ fn what_is_missing_is_found_with_what_changes_it() {
         }
     };
     check("bpf()", No, "CONFIG_BPF_SYSCALL=y", |f| {
-        f.syscall = Some(denied(Errno::ENOSYS))
+        f.syscall = Some(denied(Errno::ENOSYS));
     });
     check("loading", No, "setcap", |f| {
         f.machine.capabilities = Some(0);
@@ -89,10 +89,10 @@ fn what_is_missing_is_found_with_what_changes_it() {
         f.loads = Some(denied(Errno::EPERM));
     });
     check("tracing", No, "CAP_PERFMON", |f| {
-        f.machine.capabilities = Some(cap::BPF)
+        f.machine.capabilities = Some(cap::BPF);
     });
     check("objects by id", No, "CAP_SYS_ADMIN", |f| {
-        f.machine.capabilities = Some(cap::BPF)
+        f.machine.capabilities = Some(cap::BPF);
     });
     check("keeping others out", Limited, "sysctl", |f| {
         f.machine.unprivileged_bpf_disabled = Some(0);
@@ -104,7 +104,7 @@ fn what_is_missing_is_found_with_what_changes_it() {
         f.machine.memlock = Some(64 << 10);
     });
     check("machine code", No, "bpf_jit_enable=1", |f| {
-        f.machine.jit_enable = Some(0)
+        f.machine.jit_enable = Some(0);
     });
     check(
         "names of the kernel's functions",
@@ -115,20 +115,20 @@ fn what_is_missing_is_found_with_what_changes_it() {
         },
     );
     check("run times", No, "bpf_stats_enabled=1", |f| {
-        f.stats = Some(0)
+        f.stats = Some(0);
     });
     check("bpf", No, "mount -t bpf", |f| f.bpf_mounts.clear());
     check("tracefs", No, "mount -t tracefs", |f| {
-        f.tracefs_mounts.clear()
+        f.tracefs_mounts.clear();
     });
     check("tracepoint", No, "mount -t tracefs", |f| {
-        f.tracefs_mounts.clear()
+        f.tracefs_mounts.clear();
     });
     check("cgroup2", No, "mount -t cgroup2", |f| {
-        f.cgroup2_mount = None
+        f.cgroup2_mount = None;
     });
     check("of the kernel", No, "CONFIG_DEBUG_INFO_BTF=y", |f| {
-        f.kernel_btf = None
+        f.kernel_btf = None;
     });
     check("options of the kernel", Limited, "kconfig FILE", |f| {
         f.options = Some(Err("no such file".into()));
