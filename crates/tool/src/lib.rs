@@ -12,6 +12,7 @@ pub mod handle;
 pub mod hints;
 pub mod holders;
 pub mod interrupt;
+pub mod jited;
 pub mod kernel;
 pub mod kernel_btf;
 pub mod names;

@@ -100,7 +100,8 @@ pub fn bytes(details: &ProgDetails) -> &[u8] {
     details.xlated.as_bytes()
 }
 
-fn load_btf(id: u32) -> Result<Option<Btf<'static>>> {
+/// The types of a program; `None` where it has none.
+pub(crate) fn load_btf(id: u32) -> Result<Option<Btf<'static>>> {
     let Some(id) = BtfId::new(id) else {
         return Ok(None);
     };
@@ -134,7 +135,11 @@ fn source_line(btf: &Btf<'_>, lines: &mut &[LineInfo], index: usize) -> Option<S
         found = Some(first);
         *lines = rest;
     }
-    let record = found?;
+    source_of(btf, found?)
+}
+
+/// The line of source that a record tells of.
+pub(crate) fn source_of(btf: &Btf<'_>, record: &LineInfo) -> Option<SourceLine> {
     let text = btf.str_at(record.line_off).ok()?;
     Some(SourceLine {
         text: Text::from(text.trim_ascii_start()),

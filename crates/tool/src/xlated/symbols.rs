@@ -49,6 +49,11 @@ impl KernelSymbols {
             .filter_map(Symbol::parse)
     }
 
+    /// The names of functions at these addresses; an empty one where there is none.
+    pub(crate) fn names_of(&self, addresses: &[u64]) -> HashMap<u64, String> {
+        self.names(addresses.iter().map(|at| (*at, String::new())).collect())
+    }
+
     /// The first name of each of these addresses.
     fn names(&self, mut wanted: HashMap<u64, String>) -> HashMap<u64, String> {
         let mut missing = wanted.len();

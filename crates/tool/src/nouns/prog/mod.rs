@@ -36,6 +36,7 @@ pub static NOUN: Noun = Noun {
     usage: "\
 Usage: rbpftool prog { show | list } [PROG]
        rbpftool prog dump xlated PROG [{ file FILE | [opcodes] [linum] [visual] }]
+       rbpftool prog dump jited  PROG [{ file FILE | [opcodes] [linum] }]
        rbpftool prog pin   PROG FILE
        rbpftool prog { load | loadall } OBJ PATH \\
                          [type TYPE] [{ offload_dev | xdpmeta_dev } NAME] \\

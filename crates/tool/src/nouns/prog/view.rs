@@ -101,12 +101,12 @@ pub struct RunView {
 
 /// A program in `prog dump` of several.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ListingView {
+pub struct ListingView<I> {
     /// What names it.
     #[serde(flatten)]
     pub header: ProgHeader,
     /// Its instructions.
-    pub insns: Vec<InsnView>,
+    pub insns: I,
 }
 
 /// One instruction of a listing.
@@ -165,4 +165,49 @@ pub struct OpcodesView {
     /// All bytes of all slots; text shows them in a row.
     #[serde(skip)]
     pub slots: Vec<[u8; 8]>,
+}
+
+/// The machine code of a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum CodeView {
+    /// By functions.
+    Functions(Vec<FunctionView>),
+    /// In a row, where the kernel does not tell where functions begin.
+    Insns(Vec<MachineInsnView>),
+}
+
+/// The machine code of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FunctionView {
+    /// Its prototype, where BTF has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proto: Option<Text>,
+    /// Its symbol, or its address.
+    pub name: Text,
+    /// Its instructions.
+    pub insns: Vec<MachineInsnView>,
+}
+
+/// An instruction of a processor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MachineInsnView {
+    /// The source line that begins here.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceView>,
+    /// Where it is in the function, as a hexadecimal number.
+    pub pc: String,
+    /// The mnemonic.
+    pub operation: String,
+    /// What is behind it; one `null` where there is nothing.
+    pub operands: Vec<Option<String>>,
+    /// The bytes, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opcodes: Option<HexBytes<Vec<u8>>>,
+    /// Where it is, as text shows it.
+    #[serde(skip)]
+    pub offset: usize,
+    /// All of it, as text shows it.
+    #[serde(skip)]
+    pub text: String,
 }
