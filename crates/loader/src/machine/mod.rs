@@ -5,7 +5,7 @@
 //! memory alike: which one it is can be told only from here.
 //!
 //! ```no_run
-//! use bpfsys::{MapFlags, ProgFd, ProgId};
+//! use bpfsys::{ProgFd, ProgId};
 //! use loader::machine::Machine;
 //!
 //! # let id = ProgId::new(1).ok_or("no id")?;
