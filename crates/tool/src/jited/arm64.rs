@@ -20,7 +20,7 @@ const HINTS: &[(&str, &str)] = &[
     ("#0x26", "bti\tjc"),
 ];
 
-/// System registers by encoding: those that compiled programs read.
+/// System registers by encoding: those that compiled programs use.
 const REGISTERS: &[(&str, &str)] = &[
     ("s3_0_c4_c1_0", "SP_EL0"),
     ("s3_0_c13_c0_4", "TPIDR_EL1"),
@@ -59,6 +59,15 @@ fn text(said: &str, address: u64) -> String {
         "mrs" => {
             if let Some((to, register)) = operands.split_once(", ") {
                 push(&mut text, format_args!("\t{to}, {}", system(register)));
+                return text;
+            }
+        }
+        // other forms name a bit of the state
+        "msr" => {
+            if let Some((register, from)) = operands.split_once(", ")
+                && !from.starts_with('#')
+            {
+                push(&mut text, format_args!("\t{}, {from}", system(register)));
                 return text;
             }
         }
