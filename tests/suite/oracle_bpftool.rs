@@ -72,13 +72,16 @@ impl Stage {
         let held = hold(&world, &mut known)?;
         let mut cases = cases::all(&world, &private)?;
         cases.extend(cases::held(&known.held));
+        // The setting cannot be read in these namespaces.
+        let prog = &world.progs.first().context("no program")?.fd;
+        let jited = prog.info()?.jited_prog_len > 0;
         // With no process holding them, the other objects look the same to both.
         world
             .let_go(&private.bpffs().join("all"))
             .context("pin everything")?;
         Ok(Self {
             loads: loads::Loads::new(&theirs, &private)?,
-            pair: Pair::new(theirs)?,
+            pair: Pair::new(theirs, jited)?,
             rules,
             cases,
             lacking,

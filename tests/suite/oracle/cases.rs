@@ -18,12 +18,14 @@ fn case(name: impl Into<String>, lines: impl IntoIterator<Item = String>) -> Cas
         before: Vec::new(),
         holders: false,
         forms: &Form::ALL,
+        machine_code: false,
     }
 }
 
 pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
     let mut cases = lists();
     cases.extend(progs(world)?);
+    cases.extend(machine_code(world)?);
     cases.extend(maps(world)?);
     cases.extend(links(world)?);
     cases.extend(btfs(world, private)?);
@@ -50,6 +52,7 @@ pub(crate) fn all(world: &World, private: &Private) -> Result<Vec<Case>> {
 const MANY: &[&str] = &[
     "prog show: ",
     "prog dump: ",
+    "prog dump jited: ",
     "btf dump prog: ",
     "map show: ",
     "link show: ",
@@ -207,6 +210,56 @@ fn progs(world: &World) -> Result<Vec<Case>> {
         "prog by long name",
         named("entry_point_with_a_long_name"),
     ));
+    Ok(cases)
+}
+
+/// The machine code of each program, and of several.
+fn machine_code(world: &World) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for prog in &world.progs {
+        let id = prog.fd.info()?.id().context("a program without id")?;
+        let dump = format!("prog dump jited id {id}");
+        cases.push(case(
+            format!("prog dump jited: {}", prog.label),
+            [
+                dump.clone(),
+                format!("{dump} opcodes"),
+                format!("{dump} linum"),
+                format!("{dump} opcodes linum"),
+            ],
+        ));
+    }
+    let alike = world.progs.iter().find(|prog| prog.label == "t_socket");
+    let info = alike.context("no t_socket")?.fd.info()?;
+    let tag: String = info.tag.iter().map(|b| format!("{b:02x}")).collect();
+    let long = "entry_point_with_a_long_name";
+    cases.push(case(
+        "prog dump jited of several",
+        [
+            format!("prog dump jited tag {tag}"),
+            format!("prog dump jited tag {tag} opcodes"),
+            format!("prog dump jited tag {tag} linum"),
+            format!("prog dump jited name {long}"),
+            format!("prog dump j name {long} op l"),
+        ],
+    ));
+    let id = info.id().context("a program without id")?;
+    cases.push(case(
+        "prog dump jited, wrong words",
+        [
+            "prog dump jited".to_owned(),
+            "prog dump jited id".to_owned(),
+            "prog dump jited id 4000000000".to_owned(),
+            format!("prog dump jited id {id} nope"),
+            format!("prog dump jited id {id} file"),
+            format!("prog dump jited id {id} file x opcodes"),
+            format!("prog dump jited id {id} file x linum"),
+            format!("prog dump jited tag {tag} file x"),
+        ],
+    ));
+    for case in &mut cases {
+        case.machine_code = true;
+    }
     Ok(cases)
 }
 
@@ -706,6 +759,16 @@ fn files(world: &World, private: &Private) -> Result<Vec<Case>> {
             ),
             &file,
         ),
+        Case {
+            machine_code: true,
+            ..fresh(
+                case(
+                    "prog dump jited to a file",
+                    [format!("prog dump jited id {full} file {}", file.display())],
+                ),
+                &file,
+            )
+        },
     ];
     let create = line(&format!(
         "map create {shown} type array key 4 value 4 entries 2 name made"

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use rbpftool_tests::{Output, run, tool_path};
-
+use rbpftool_tests::{Output, requires, run, tool_path};
 use serde_json::Value;
 
 use crate::rules::{Form, Rules};
@@ -27,12 +26,18 @@ pub(crate) struct Case {
     pub(crate) holders: bool,
     /// The forms that are compared.
     pub(crate) forms: &'static [Form],
+    /// Does it show machine code? Then the reference must have a disassembler.
+    pub(crate) machine_code: bool,
 }
 
 /// The two programs.
 pub(crate) struct Pair {
     ours: PathBuf,
     theirs: PathBuf,
+    /// A reference with LLVM's disassembler, if there is one.
+    disassembling: Option<PathBuf>,
+    /// Does the kernel compile programs?
+    jited: bool,
     /// Is this an emulated machine?
     slow: bool,
 }
@@ -49,17 +54,39 @@ pub(crate) fn guest() -> bool {
     std::env::var_os("RBPF_GUEST").is_some()
 }
 
+/// The reference itself where it can show machine code, or the one beside it that can.
+fn disassembling(theirs: &Path) -> Option<PathBuf> {
+    let beside = theirs.with_file_name("bpftool-llvm");
+    [theirs.to_owned(), beside].into_iter().find(|program| {
+        let mut cmd = Command::new(program);
+        let said = run(cmd.args(["version", "-j"]), b"").and_then(|out| out.json());
+        said.is_ok_and(|said| said.pointer("/features/llvm") == Some(&Value::Bool(true)))
+    })
+}
+
 impl Pair {
-    pub(crate) fn new(theirs: PathBuf) -> Result<Self> {
+    pub(crate) fn new(theirs: PathBuf, jited: bool) -> Result<Self> {
         Ok(Self {
             ours: tool_path()?,
+            disassembling: disassembling(&theirs),
             theirs,
+            jited,
             slow: guest(),
         })
     }
 
     /// All command lines of a case in all forms.
     pub(crate) fn check(&self, case: &Case, rules: &Rules) -> Result<()> {
+        if case.machine_code {
+            requires!(
+                self.disassembling.is_some(),
+                "no reference bpftool has a disassembler (cargo xtask oracle --llvm)"
+            );
+            requires!(
+                self.jited,
+                "programs are interpreted here (net.core.bpf_jit_enable)"
+            );
+        }
         let mut wrong = Vec::new();
         for (n, line) in case.lines.iter().enumerate() {
             for &form in case.forms {
@@ -94,7 +121,7 @@ impl Pair {
             // when one runs after the other is no accident.
             let again = (
                 self.run(&self.ours, case, line, form)?,
-                self.run(&self.theirs, case, line, form)?,
+                self.run(self.theirs(case), case, line, form)?,
             );
             if again == (ours, theirs) {
                 bail!("{}\n{difference}", shown(line, form));
@@ -107,10 +134,18 @@ impl Pair {
         )
     }
 
+    /// The reference of a case.
+    fn theirs(&self, case: &Case) -> &Path {
+        match &self.disassembling {
+            Some(path) if case.machine_code => path,
+            _ => &self.theirs,
+        }
+    }
+
     /// What ours and theirs say, at the same time where neither can disturb the other.
     fn both(&self, case: &Case, line: &[OsString], form: Form) -> Result<(Output, Output)> {
         let ours = || self.run(&self.ours, case, line, form);
-        let theirs = || self.run(&self.theirs, case, line, form);
+        let theirs = || self.run(self.theirs(case), case, line, form);
         // `gen` writes files, and both are given the same
         let writes = line.first().is_some_and(|word| word == "gen");
         if writes || case.holders || !case.fresh.is_empty() || !case.before.is_empty() {
@@ -137,6 +172,7 @@ impl Pair {
             before: Vec::new(),
             holders: false,
             forms: &[Form::Json],
+            machine_code: false,
         };
         for _ in 0..TRIES {
             let before = self.run(&self.theirs, &case, line, Form::Json)?;

@@ -104,6 +104,11 @@ fn bytes_that_are_no_instruction_are_shown() {
         texts(Arch::Arm64, &[0xff, 0xff, 0xff, 0xff]),
         ["(bad)\t0xff, 0xff, 0xff, 0xff"]
     );
+    // known to the decoder, but not by name
+    assert_eq!(
+        texts(Arch::Arm64, &[0x68, 0xf6, 0x88, 0x69]),
+        ["(bad)\t0x68, 0xf6, 0x88, 0x69"]
+    );
 }
 
 #[test]
