@@ -9,6 +9,8 @@ mod consume;
 mod demo;
 #[path = "kernel_tool/doctor.rs"]
 mod doctor;
+#[path = "kernel_tool/jited.rs"]
+mod jited;
 #[path = "kernel_tool/loads.rs"]
 mod loads;
 #[path = "kernel_tool/maps.rs"]
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::new("kernel_tool").serial();
     maps::add(&mut suite, &place);
     progs::add(&mut suite, &place);
+    jited::add(&mut suite, &place);
     conduct::add(&mut suite, &place);
     loads::add(&mut suite, &place);
     consume::add(&mut suite, &place);

@@ -3,6 +3,7 @@
 //! A comparison cannot guard these: if ours went wrong in the same way, the two would agree.
 //! `tests/oracle/differences.json` names the test of each.
 
+use std::ffi::OsString;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -21,6 +22,8 @@ pub(crate) struct Known {
     opaque: Vec<(u32, String)>,
     /// Maps without BTF, by id.
     without_btf: Vec<u32>,
+    /// A program that the kernel compiled, and the length of its machine code.
+    compiled: Option<(u32, u32)>,
     /// (noun, id) of what this process holds.
     pub(crate) held: Vec<(&'static str, u32)>,
 }
@@ -44,6 +47,12 @@ impl Known {
                 }
                 _ => {}
             }
+        }
+        for prog in &world.progs {
+            let info = prog.fd.info()?;
+            let compiled = info.id().filter(|_| info.jited_prog_len > 0);
+            let compiled = compiled.map(|id| (id.get(), info.jited_prog_len));
+            known.compiled = known.compiled.or(compiled);
         }
         for held in &world.links {
             let id = held.link.info()?.id.get();
@@ -92,6 +101,10 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("holders_are_always_shown", holders_are_always_shown),
     ("clocks_have_names", clocks_have_names),
+    (
+        "machine_code_is_saved_without_a_disassembler",
+        machine_code_is_saved_without_a_disassembler,
+    ),
 ];
 
 fn words(line: &str) -> impl Iterator<Item = &str> {
@@ -266,4 +279,43 @@ fn clocks_have_names(known: &Known) -> Result<()> {
         Some("cpu-clock")
     );
     Ok(())
+}
+
+fn machine_code_is_saved_without_a_disassembler(known: &Known) -> Result<()> {
+    requires!(
+        known.compiled.is_some(),
+        "programs are interpreted here (net.core.bpf_jit_enable)"
+    );
+    let (id, length) = known.compiled.unwrap_or_default();
+    let dir = tempfile::tempdir().context("make a directory")?;
+    let file = dir.path().join("code");
+    let line = format!("prog dump jited id {id} file");
+    let args = words(&line)
+        .map(OsString::from)
+        .chain([file.clone().into()]);
+    let out = run_tool(args)?;
+    ensure_eq!(out.status, 0, "{}", out.err());
+    let saved = std::fs::read(&file).context("read what was saved")?;
+    // Nothing of it is taken apart: it is what the kernel told, to the last byte.
+    let listed = json(&format!("prog dump jited id {id} opcodes"))?;
+    let shown = opcodes(&listed)?;
+    ensure_eq!(saved.len(), usize::try_from(length)?);
+    ensure_eq!(saved, shown);
+    Ok(())
+}
+
+/// The bytes of all instructions of a listing by functions.
+fn opcodes(listed: &Value) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for function in listed.as_array().context("no list of functions")? {
+        let insns = function.get("insns").and_then(Value::as_array);
+        for insn in insns.context("a function without instructions")? {
+            let opcodes = insn.get("opcodes").and_then(Value::as_array);
+            for byte in opcodes.context("no opcodes")? {
+                let digits = byte.as_str().and_then(|text| text.strip_prefix("0x"));
+                bytes.push(u8::from_str_radix(digits.context("no byte")?, 16)?);
+            }
+        }
+    }
+    Ok(bytes)
 }
