@@ -146,7 +146,7 @@ fn fill(suite: &mut Suite, stage: &Arc<Stage>) {
     suite.add("struct_ops register", move || registering.loads.register());
     streaming::add(suite);
     profile::add(suite);
-    bugs::add(suite, stage.known);
+    bugs::add(suite, stage.known, stage);
     for (noun, wanted) in keys::NOUNS {
         let stage = Arc::clone(stage);
         suite.add(format!("keys::{noun}"), move || {

@@ -95,6 +95,10 @@ pub(crate) fn task(ctx: &Ctx, args: &[String]) -> Result<()> {
     if !quick && let Err(e) = oracle::build(ctx, false) {
         println!("   the reference bpftool: {e:#}");
     }
+    // the other one has nothing to compare machine code with
+    if !quick && let Err(e) = oracle::build(ctx, true) {
+        println!("   the reference bpftool with a disassembler: {e:#}");
+    }
     if !quick && let Err(e) = vm::btf::extract(ctx) {
         println!("   the types of other kernels: {e:#}");
     }

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use rbpftool_tests::state::world::World;
@@ -65,9 +66,19 @@ impl Known {
     }
 }
 
-pub(crate) fn add(suite: &mut Suite, known: &'static Known) {
+/// Adds the tests; what they are about lives as long as `stage`, also where no other test is run.
+pub(crate) fn add<S: Send + Sync + 'static>(
+    suite: &mut Suite,
+    known: &'static Known,
+    stage: &Arc<S>,
+) {
     for (name, test) in TESTS {
-        suite.add(format!("bugs::{name}"), move || test(known));
+        let stage = Arc::clone(stage);
+        suite.add(format!("bugs::{name}"), move || {
+            let done = test(known);
+            drop(stage);
+            done
+        });
     }
 }
 
@@ -102,8 +113,8 @@ const TESTS: &[(&str, Test)] = &[
     ("holders_are_always_shown", holders_are_always_shown),
     ("clocks_have_names", clocks_have_names),
     (
-        "machine_code_is_saved_without_a_disassembler",
-        machine_code_is_saved_without_a_disassembler,
+        "jited_code_is_saved_without_a_disassembler",
+        jited_code_is_saved_without_a_disassembler,
     ),
 ];
 
@@ -281,7 +292,7 @@ fn clocks_have_names(known: &Known) -> Result<()> {
     Ok(())
 }
 
-fn machine_code_is_saved_without_a_disassembler(known: &Known) -> Result<()> {
+fn jited_code_is_saved_without_a_disassembler(known: &Known) -> Result<()> {
     requires!(
         known.compiled.is_some(),
         "programs are interpreted here (net.core.bpf_jit_enable)"

@@ -3,7 +3,9 @@
 mod arm64;
 mod x86;
 
-use bpfsys::uapi::info::LineInfo;
+use bpfsys::uapi::info::FuncInfo;
+use btf::Endian;
+use btf::build::{Builder, StrOff};
 
 use super::*;
 
@@ -277,4 +279,121 @@ fn without_lengths_there_is_one_run_of_instructions() {
             (3, &[0xc3][..], "retq"),
         ]
     );
+}
+
+#[test]
+fn functions_have_prototypes_and_source_lines() {
+    let mut types = Builder::new(Endian::NATIVE);
+    let int = types.add_int(b"int", 4, 1);
+    let proto = types.add_func_proto(int, &[]);
+    let main = types.add_func(b"main", 0, proto);
+    let [file, one, two, other] =
+        [&b"a.c"[..], b"  one", b"\ttwo", b"other"].map(|text| types.string(text));
+    let blob = types.finish().unwrap();
+    let btf = Btf::parse(&blob[..]).unwrap();
+
+    let line = |text: StrOff, line: u32| LineInfo {
+        insn_off: 0,
+        file_name_off: file.0,
+        line_off: text.0,
+        line_col: line << 10 | 5,
+    };
+    let mut details = details(&[3, 1], &[FIRST, SECOND]);
+    // the second function has no record
+    details.func_info = vec![FuncInfo {
+        insn_off: 0,
+        type_id: main.get(),
+    }];
+    // two lines begin at the first instruction, none at the second, and they are in no order
+    details.line_info = vec![line(other, 3), line(one, 1), line(two, 2)];
+    details.jited_line_info = vec![SECOND, FIRST, FIRST];
+
+    let said = |details: &ProgDetails| -> Vec<_> {
+        let Listing::Functions(functions) = listed(details, Some(&btf), &symbols(), Arch::X86_64)
+        else {
+            panic!("no functions");
+        };
+        let shown = |row: Row| {
+            row.source.map(|source| {
+                let (text, file) = (source.text, source.file);
+                format!("{file}:{}:{} {text}", source.line, source.column)
+            })
+        };
+        functions
+            .into_iter()
+            .map(|function| {
+                (
+                    function.proto.map(|proto| proto.to_string()),
+                    function.rows.into_iter().map(shown).collect::<Vec<_>>(),
+                )
+            })
+            .collect()
+    };
+    assert_eq!(
+        said(&details),
+        [
+            (
+                Some("int main()".to_owned()),
+                vec![Some("a.c:2:5 two".to_owned()), None]
+            ),
+            (None, vec![Some("a.c:3:5 other".to_owned())]),
+        ]
+    );
+    // without all addresses none can be told
+    details.jited_line_info.truncate(1);
+    assert!(
+        said(&details)
+            .iter()
+            .all(|(_, lines)| lines.iter().all(Option::is_none))
+    );
+}
+
+/// The message and the hint for a program that has no machine code to show.
+fn refusal(change: impl FnOnce(&mut ProgDetails, &mut Machine)) -> (String, String) {
+    let mut details = ProgDetails::default();
+    details.info.id = 7;
+    details.info.xlated_prog_len = 16;
+    let mut machine = Machine::default();
+    change(&mut details, &mut machine);
+    let failure = no_image(&details, &machine);
+    (
+        failure.message().unwrap(),
+        failure.hint().unwrap_or_default().to_owned(),
+    )
+}
+
+#[test]
+fn interpreted_programs_say_why_they_are() {
+    for (setting, why) in [
+        (Some(0), "net.core.bpf_jit_enable is 0: "),
+        (Some(1), "net.core.bpf_jit_enable was 0 when it was loaded"),
+        (Some(2), "net.core.bpf_jit_enable was 0 when it was loaded"),
+        (None, "the kernel has no compiler (CONFIG_BPF_JIT)"),
+    ] {
+        let (message, hint) = refusal(|_, machine| machine.jit_enable = setting);
+        assert_eq!(message, "program 7 has no machine code: it is interpreted");
+        assert!(hint.starts_with(why), "{setting:?}: {hint}");
+    }
+}
+
+#[test]
+fn hidden_machine_code_is_not_called_missing() {
+    let hidden = "the kernel does not show the machine code of program 7";
+    // without capabilities not even the lengths are told
+    let (message, hint) = refusal(|details, machine| {
+        details.info.xlated_prog_len = 0;
+        machine.capabilities = Some(0);
+    });
+    assert_eq!(message, hidden);
+    assert!(hint.contains("CAP_BPF"), "{hint}");
+    let (message, hint) = refusal(|details, machine| {
+        details.jited_hidden = true;
+        details.info.jited_prog_len = 24;
+        machine.kptr_restrict = Some(2);
+    });
+    assert_eq!(message, hidden);
+    assert!(hint.contains("kernel.kptr_restrict is 2"), "{hint}");
+    // no reason to be seen
+    let (message, hint) = refusal(|details, _| details.jited_hidden = true);
+    assert_eq!((&*message, &*hint), (hidden, ""));
 }
