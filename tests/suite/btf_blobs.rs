@@ -109,8 +109,9 @@ fn compare(blobs: &[Blob], formats: &[&[&str]], forms: &'static [Form]) -> Resul
         before: Vec::new(),
         holders: false,
         forms,
+        machine_code: false,
     };
-    Pair::new(theirs)?.check(&case, &Rules::read(None)?)
+    Pair::new(theirs, false)?.check(&case, &Rules::read(None)?)
 }
 
 fn raw(blob: &Blob) -> Result<()> {

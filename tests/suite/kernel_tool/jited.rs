@@ -14,8 +14,10 @@ use serde_json::Value;
 use crate::Place;
 use crate::tool::{all_forms, list, ok, refused, string};
 
+type Test = fn(&Private) -> Result<()>;
+
 pub(crate) fn add(suite: &mut Suite, place: &Place) {
-    let tests: [(&str, fn(&Private) -> Result<()>); 4] = [
+    let tests: [(&str, Test); 4] = [
         ("jited::functions_and_lines_are_shown", functions_and_lines),
         ("jited::every_byte_is_shown_once", every_byte),
         ("jited::several_programs_have_headers", several),

@@ -34,7 +34,7 @@ pub(crate) struct Case {
 pub(crate) struct Pair {
     ours: PathBuf,
     theirs: PathBuf,
-    /// A reference with LLVM's disassembler, if there is one.
+    /// A reference with LLVM's disassembler, if there is one and something to show it.
     disassembling: Option<PathBuf>,
     /// Does the kernel compile programs?
     jited: bool,
@@ -68,7 +68,7 @@ impl Pair {
     pub(crate) fn new(theirs: PathBuf, jited: bool) -> Result<Self> {
         Ok(Self {
             ours: tool_path()?,
-            disassembling: disassembling(&theirs),
+            disassembling: jited.then(|| disassembling(&theirs)).flatten(),
             theirs,
             jited,
             slow: guest(),
@@ -79,12 +79,12 @@ impl Pair {
     pub(crate) fn check(&self, case: &Case, rules: &Rules) -> Result<()> {
         if case.machine_code {
             requires!(
-                self.disassembling.is_some(),
-                "no reference bpftool has a disassembler (cargo xtask oracle --llvm)"
-            );
-            requires!(
                 self.jited,
                 "programs are interpreted here (net.core.bpf_jit_enable)"
+            );
+            requires!(
+                self.disassembling.is_some(),
+                "no reference bpftool has a disassembler (cargo xtask oracle --llvm)"
             );
         }
         let mut wrong = Vec::new();
