@@ -47,24 +47,20 @@ type Run = fn(&mut Context<'_, '_>, Words<'_>) -> Result<()>;
 #[derive(Debug)]
 pub struct Command {
     name: &'static str,
-    run: Option<Run>,
+    run: Run,
 }
 
 impl Command {
     /// A command and the function that carries it out.
     #[must_use]
     pub const fn new(name: &'static str, run: Run) -> Self {
-        Self {
-            name,
-            run: Some(run),
-        }
+        Self { name, run }
     }
 
-    /// A command that bpftool has and this version does not. It stays in the table because a
-    /// prefix must mean the same command in both tools.
+    /// The word for it.
     #[must_use]
-    pub const fn missing(name: &'static str) -> Self {
-        Self { name, run: None }
+    pub const fn name(&self) -> &'static str {
+        self.name
     }
 }
 
@@ -83,37 +79,20 @@ impl Noun {
     /// Runs the command that the first word names; without a word, the first command.
     pub fn run(&'static self, context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
         context.noun = Some(self);
-        let command = match words.peek() {
-            None => self.commands.first(),
-            Some(word) => {
-                let found = self
-                    .commands
-                    .iter()
-                    .find(|command| words.accept(command.name));
-                if found.is_none() {
-                    return Err(Failure::usage(format_args!(
-                        "unknown command '{} {}'",
-                        self.name,
-                        shown(word)
-                    )));
-                }
-                found
-            }
+        let Some(word) = words.peek() else {
+            return match self.commands.first() {
+                Some(command) => (command.run)(context, words),
+                None => words.end(),
+            };
         };
-        let Some(command) = command else {
-            return Err(unsupported(self.name));
-        };
-        match command.run {
-            Some(run) => run(context, words),
-            None => Err(unsupported(&format!("{} {}", self.name, command.name))),
+        let mut commands = self.commands.iter();
+        match commands.find(|command| words.accept(command.name)) {
+            Some(command) => (command.run)(context, words),
+            None => Err(Failure::usage(format_args!(
+                "unknown command '{} {}'",
+                self.name,
+                shown(word)
+            ))),
         }
     }
-}
-
-/// A command of bpftool that this version does not have.
-#[must_use]
-pub fn unsupported(what: &str) -> Failure {
-    Failure::new(format_args!(
-        "'{what}' is not supported by this version of rbpftool"
-    ))
 }

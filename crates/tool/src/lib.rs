@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod command;
 pub mod failure;
+pub mod grammar;
 pub mod handle;
 pub mod hints;
 pub mod holders;
@@ -57,9 +58,9 @@ pub fn run<W: Write>(args: &[OsString], stdout: W, stderr: &mut dyn Write) -> u8
             dispatch(&mut context, Words::new(&line.words))
         }
     });
-    let status = match &result {
+    let status = match result {
         Ok(()) => 0,
-        Err(failure) => report(&mut context, failure),
+        Err(failure) => report(&mut context, failure, &line.words),
     };
     match output.finish() {
         Ok(()) => status,
@@ -73,8 +74,16 @@ pub fn run<W: Write>(args: &[OsString], stdout: W, stderr: &mut dyn Write) -> u8
     }
 }
 
-/// Shows a failure in the output's format; its exit status comes back.
-fn report(context: &mut Context<'_, '_>, failure: &Failure) -> u8 {
+/// Shows a failure of a command line in the output's format; its exit status comes back.
+fn report(context: &mut Context<'_, '_>, failure: Failure, words: &[OsString]) -> u8 {
+    let meant = match failure.hint() {
+        None => grammar::meant(words),
+        Some(_) => None,
+    };
+    let failure = &match meant {
+        Some(keyword) => failure.with_hint(format!("did you mean '{keyword}'?")),
+        None => failure,
+    };
     let usage = context.noun.map_or(nouns::help::TOP, |noun| noun.usage);
     match context.output.fail(failure, usage) {
         Ok(()) => failure.status(),
@@ -82,13 +91,14 @@ fn report(context: &mut Context<'_, '_>, failure: &Failure) -> u8 {
     }
 }
 
-/// What the first word may be, in the order in which prefixes are tried.
-enum First {
+/// What the first word may be.
+pub(crate) enum First {
     Noun(&'static Noun),
     Run(fn(&mut Context<'_, '_>, Words<'_>) -> Result<()>),
 }
 
-static FIRST_WORDS: [(&str, First); 18] = [
+/// The first words, in the order in which prefixes are tried.
+pub(crate) static FIRST_WORDS: [(&str, First); 18] = [
     ("help", First::Run(nouns::help::top)),
     ("batch", First::Run(nouns::batch::run)),
     ("prog", First::Noun(&nouns::prog::NOUN)),

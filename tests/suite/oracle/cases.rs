@@ -53,6 +53,7 @@ const MANY: &[&str] = &[
     "prog show: ",
     "prog dump: ",
     "prog dump jited: ",
+    "prog dump visual: ",
     "btf dump prog: ",
     "map show: ",
     "link show: ",
@@ -112,12 +113,7 @@ fn lists() -> Vec<Case> {
 }
 
 fn features() -> Vec<Case> {
-    let probes = [
-        "feature probe",
-        "feature",
-        "feature probe kernel full",
-        "feature probe dev lo",
-    ];
+    let probes = ["feature probe", "feature probe kernel full"];
     let macros = [
         "feature probe macros",
         "feature probe full macros prefix X_",
@@ -131,6 +127,7 @@ fn features() -> Vec<Case> {
         "h",
     ];
     let wrong = [
+        "feature probe dev lo",
         "feature probe kernel kernel",
         "feature probe dev",
         "feature probe dev no_such_device",
@@ -142,8 +139,23 @@ fn features() -> Vec<Case> {
     ];
     let all = |lines: &[&str]| lines.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>();
     vec![
-        case("feature probe", all(&probes)),
-        case("feature probe macros", all(&macros)),
+        // these ask the kernel thousands of questions, the same ones each time
+        Case {
+            forms: &[Form::Text, Form::Json],
+            ..case("feature probe", all(&probes))
+        },
+        Case {
+            forms: &[Form::Text],
+            ..case("feature probe macros", all(&macros))
+        },
+        Case {
+            forms: &[Form::Json],
+            ..case("feature probe macros, as JSON", all(&["feature probe macros"]))
+        },
+        Case {
+            forms: &[Form::Pretty],
+            ..case("feature", all(&["feature"]))
+        },
         case(
             "feature list_builtins",
             groups.map(|g| format!("feature list_builtins {g}")),

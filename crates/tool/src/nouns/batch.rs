@@ -67,7 +67,7 @@ pub fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
         Err(failure) => {
             let status = failure.status();
             if failure.message().is_some() {
-                crate::report(context, &failure);
+                crate::report(context, failure, &[]);
             }
             if json {
                 context.output.json().end_array()?;
@@ -88,7 +88,8 @@ fn run_lines<R: BufRead>(context: &mut Context<'_, '_>, lines: &mut Lines<R>) ->
         if context.output.is_json() {
             run_as_json(context, &words)?;
         } else {
-            crate::dispatch(context, Words::new(&words))?;
+            crate::dispatch(context, Words::new(&words))
+                .map_err(|failure| Failure::shown(crate::report(context, failure, &words)))?;
         }
         count += 1;
         // whoever types the commands, or pipes them in one by one, waits for each answer
@@ -115,7 +116,8 @@ fn run_as_json(context: &mut Context<'_, '_>, words: &[OsString]) -> Result<()> 
 pub(super) fn answer(context: &mut Context<'_, '_>, words: &[OsString]) -> Result<()> {
     let before = context.output.values();
     let result = crate::dispatch(context, Words::new(words));
-    let result = result.map_err(|failure| Failure::shown(crate::report(context, &failure)));
+    let result =
+        result.map_err(|failure| Failure::shown(crate::report(context, failure, words)));
     // a key must have a value, whatever the command did
     if context.output.values() == before {
         context.output.done()?;

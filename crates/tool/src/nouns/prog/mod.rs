@@ -64,8 +64,8 @@ Usage: rbpftool prog { show | list } [PROG]
        PLACE := { MAP | cgroup CGROUP [multi] [override] [preorder] [...] |
                   dev NAME [prepend] [...] | dev NAME [generic | driver | offload] |
                   netns FILE | { ipv4 | ipv6 } HOOK [priority N] [defrag] | device FILE }
-       TYPE := { a name of a section: socket | tc | xdp | kprobe | tracepoint | raw_tp |
-                 cgroup/connect4 | fentry | freplace | lsm | struct_ops | syscall | ... }
+       TYPE := { socket | tc | xdp | kprobe | tracepoint | raw_tp | cgroup/connect4 |
+                 fentry | freplace | lsm | struct_ops | syscall | ... }
        METRIC := { cycles | instructions | l1d_loads | llc_misses | itlb_misses |
                    dtlb_misses | cpu_clock | task_clock | page_faults }
        TARGET := { FUNC | func FUNC | prog PROG [func FUNC] }
