@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::failure::{EINVAL_STATUS, Failure, Result};
+use crate::grammar::nearest;
 use crate::render::Format;
 
 /// The command line, split.
@@ -56,19 +57,83 @@ pub struct Signing {
 /// Stands for `--lang`, which has no short form.
 const LANG: char = '\0';
 
-const LONG: [(&str, char); 12] = [
-    ("json", 'j'),
-    ("help", 'h'),
-    ("pretty", 'p'),
-    ("version", 'V'),
-    ("bpffs", 'f'),
-    ("mapcompat", 'm'),
-    ("nomount", 'n'),
-    ("debug", 'd'),
-    ("use-loader", 'L'),
-    ("sign", 'S'),
-    ("base-btf", 'B'),
-    ("lang", LANG),
+/// An option as it may be typed.
+#[derive(Debug)]
+pub struct Known {
+    /// Its short form, or what stands for it where there is none.
+    short: char,
+    /// Its long form, without dashes; two options of bpftool have none.
+    pub long: Option<&'static str>,
+    /// What its argument is called, where it takes one.
+    pub argument: Option<&'static str>,
+    /// What it does, in a few words.
+    pub about: &'static str,
+}
+
+impl Known {
+    const fn new(short: char, long: &'static str, about: &'static str) -> Self {
+        Self {
+            short,
+            long: Some(long),
+            argument: None,
+            about,
+        }
+    }
+
+    const fn with(mut self, argument: &'static str) -> Self {
+        self.argument = Some(argument);
+        self
+    }
+
+    const fn only_short(mut self) -> Self {
+        self.long = None;
+        self
+    }
+
+    /// Its short form, without the dash.
+    #[must_use]
+    pub fn short(&self) -> Option<char> {
+        self.short.is_ascii_alphabetic().then_some(self.short)
+    }
+
+    /// All of its forms, as in `-B, --base-btf FILE`.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let short = self.short().map(|short| format!("-{short}"));
+        let long = self.long.map(|long| format!("--{long}"));
+        let names: Vec<_> = [short, long].into_iter().flatten().collect();
+        let names = names.join(", ");
+        match self.argument {
+            Some(argument) => format!("{names} {argument}"),
+            None => names,
+        }
+    }
+}
+
+/// Every option.
+pub const OPTIONS: [Known; 14] = [
+    Known::new('j', "json", "JSON on one line"),
+    Known::new('p', "pretty", "JSON, indented"),
+    Known::new('f', "bpffs", "show where objects are pinned"),
+    Known::new('d', "debug", "say more on standard error"),
+    Known::new(
+        'm',
+        "mapcompat",
+        "pass over members of map definitions that mean nothing",
+    ),
+    Known::new('n', "nomount", "nothing is mounted anyway"),
+    Known::new('L', "use-loader", "load by a program of its own"),
+    Known::new('S', "sign", "sign that program"),
+    Known::new('k', "", "the private key to sign with")
+        .only_short()
+        .with("KEY"),
+    Known::new('i', "", "its certificate")
+        .only_short()
+        .with("CERTIFICATE"),
+    Known::new('B', "base-btf", "the BTF that split BTF builds on").with("FILE"),
+    Known::new(LANG, "lang", "what a skeleton is written in").with("LANGUAGE"),
+    Known::new('V', "version", "what this is"),
+    Known::new('h', "help", "how it is called"),
 ];
 
 /// Splits the arguments after the program name.
@@ -130,7 +195,7 @@ fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
 }
 
 /// Whether a word is a number below zero.
-fn is_negative(word: &OsStr) -> bool {
+pub(crate) fn is_negative(word: &OsStr) -> bool {
     let digits = word.as_encoded_bytes().strip_prefix(b"-");
     digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }
@@ -151,11 +216,22 @@ fn signing(
 }
 
 fn long_option(name: &str) -> Result<char> {
-    let mut candidates = LONG.iter().filter(|(long, _)| long.starts_with(name));
-    let exact = LONG.iter().find(|(long, _)| *long == name);
+    let long = || {
+        let all = OPTIONS.iter();
+        all.filter_map(|known| Some((known.long?, known.short)))
+    };
+    let mut candidates = long().filter(|(long, _)| long.starts_with(name));
+    let exact = long().find(|(long, _)| *long == name);
     match (exact, candidates.next(), candidates.next()) {
-        (Some((_, short)), ..) | (None, Some((_, short)), None) => Ok(*short),
-        _ => Err(unknown(&format!("--{name}"))),
+        (Some((_, short)), ..) | (None, Some((_, short)), None) => Ok(short),
+        _ => {
+            let failure = unknown(&format!("--{name}"));
+            let near = nearest(name.as_ref(), long().map(|(long, _)| long));
+            Err(match near {
+                Some(near) => failure.with_hint(format!("did you mean '--{near}'?")),
+                None => failure,
+            })
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod command;
+pub mod complete;
 pub mod failure;
 pub mod grammar;
 pub mod handle;
@@ -16,6 +17,7 @@ pub mod interrupt;
 pub mod jited;
 pub mod kernel;
 pub mod kernel_btf;
+pub mod manual;
 pub mod names;
 pub mod netdev;
 pub mod nouns;
@@ -37,8 +39,13 @@ use render::Output;
 use words::{Words, shown};
 
 /// Runs one command line, the program's name included; the exit status comes back.
-pub fn run<W: Write>(args: &[OsString], stdout: W, stderr: &mut dyn Write) -> u8 {
+pub fn run<W: Write>(args: &[OsString], mut stdout: W, stderr: &mut dyn Write) -> u8 {
     let args = args.get(1..).unwrap_or_default();
+    if let Some((first, rest)) = args.split_first()
+        && let Some(status) = asked_by_scripts(first, rest, &mut stdout)
+    {
+        return status;
+    }
     let (line, parsed) = cli::parse(args);
     let kernel = Kernel::default();
     let mut output = Output::new(line.options.format, stdout, stderr);
@@ -74,6 +81,24 @@ pub fn run<W: Write>(args: &[OsString], stdout: W, stderr: &mut dyn Write) -> u8
     }
 }
 
+/// Answers the scripts of shells and of packaging, whose words are not a command line.
+fn asked_by_scripts(first: &OsString, rest: &[OsString], stdout: &mut dyn Write) -> Option<u8> {
+    let mut answer = Vec::new();
+    let done = if first == complete::ASK {
+        complete::answer(&Kernel::default(), rest, &mut answer).is_ok()
+    } else if first == manual::ASK {
+        manual::answer(rest, &mut answer)
+    } else {
+        return None;
+    };
+    let written = stdout.write_all(&answer).and_then(|()| stdout.flush());
+    Some(if done && written.is_ok() {
+        0
+    } else {
+        failure::FAILED
+    })
+}
+
 /// Shows a failure of a command line in the output's format; its exit status comes back.
 fn report(context: &mut Context<'_, '_>, failure: Failure, words: &[OsString]) -> u8 {
     let meant = match failure.hint() {
@@ -98,7 +123,7 @@ pub(crate) enum First {
 }
 
 /// The first words, in the order in which prefixes are tried.
-pub(crate) static FIRST_WORDS: [(&str, First); 18] = [
+pub(crate) static FIRST_WORDS: [(&str, First); 19] = [
     ("help", First::Run(nouns::help::top)),
     ("batch", First::Run(nouns::batch::run)),
     ("prog", First::Noun(&nouns::prog::NOUN)),
@@ -118,6 +143,7 @@ pub(crate) static FIRST_WORDS: [(&str, First); 18] = [
     ("plan", First::Run(nouns::plan::run)),
     ("demo", First::Run(nouns::demo::run)),
     ("doctor", First::Run(nouns::doctor::run)),
+    ("completion", First::Run(nouns::completion::run)),
 ];
 
 /// Runs the command that the words name.

@@ -47,6 +47,11 @@ impl Pins {
         Some(self.0.get(&id).cloned().unwrap_or_default())
     }
 
+    /// The paths of every object, by its id.
+    pub fn all(&self) -> impl Iterator<Item = (u32, &[Text])> {
+        self.0.iter().map(|(id, paths)| (*id, paths.as_slice()))
+    }
+
     fn walk(&mut self, top: &Path, kind: ObjectKind) {
         // a list of directories instead of recursion: depth is the user's
         let mut directories = vec![top.to_path_buf()];

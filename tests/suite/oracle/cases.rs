@@ -150,7 +150,10 @@ fn features() -> Vec<Case> {
         },
         Case {
             forms: &[Form::Json],
-            ..case("feature probe macros, as JSON", all(&["feature probe macros"]))
+            ..case(
+                "feature probe macros, as JSON",
+                all(&["feature probe macros"]),
+            )
         },
         Case {
             forms: &[Form::Pretty],

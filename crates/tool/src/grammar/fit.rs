@@ -206,9 +206,7 @@ impl<'g> Matcher<'g, '_> {
                 }
             }
         }
-        seen.into_iter()
-            .map(|(at, after, _)| (at, after))
-            .collect()
+        seen.into_iter().map(|(at, after, _)| (at, after)).collect()
     }
 }
 

@@ -106,10 +106,7 @@ pub fn meant(words: &[OsString]) -> Option<String> {
 }
 
 /// The one of these that a word is a misspelling of.
-pub(crate) fn nearest<'k>(
-    word: &OsStr,
-    keywords: impl Iterator<Item = &'k str>,
-) -> Option<String> {
+pub(crate) fn nearest<'k>(word: &OsStr, keywords: impl Iterator<Item = &'k str>) -> Option<String> {
     let word = word.to_str()?;
     let near = keywords.filter_map(|keyword| {
         let distance = strsim::osa_distance(word, keyword);

@@ -116,8 +116,7 @@ fn run_as_json(context: &mut Context<'_, '_>, words: &[OsString]) -> Result<()> 
 pub(super) fn answer(context: &mut Context<'_, '_>, words: &[OsString]) -> Result<()> {
     let before = context.output.values();
     let result = crate::dispatch(context, Words::new(words));
-    let result =
-        result.map_err(|failure| Failure::shown(crate::report(context, failure, words)));
+    let result = result.map_err(|failure| Failure::shown(crate::report(context, failure, words)));
     // a key must have a value, whatever the command did
     if context.output.values() == before {
         context.output.done()?;

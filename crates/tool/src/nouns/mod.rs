@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod btf;
 pub mod cgroup;
+pub mod completion;
 pub mod demo;
 pub mod doctor;
 pub mod feature;
