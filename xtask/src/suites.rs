@@ -33,6 +33,16 @@ const NEEDS: &[Need] = &[
         packages: &["xz-utils"],
     },
     Need {
+        what: "shells to complete words in",
+        found: || ["bash", "zsh", "fish"].into_iter().all(run::on_path),
+        packages: &["bash", "zsh", "fish"],
+    },
+    Need {
+        what: "mandoc",
+        found: || run::on_path("mandoc"),
+        packages: &["mandoc"],
+    },
+    Need {
         what: "ip",
         found: || run::on_path("ip"),
         packages: &["iproute2"],

@@ -140,7 +140,8 @@ fn maps(offer: &mut Offer, what: &str, is_wanted: fn(&MapInfo) -> bool) {
     }
 }
 
-/// Pinned objects of the kind; and files, for file systems that are mounted elsewhere.
+/// Pinned objects of the kind, or else files: file systems may be mounted where the walk does
+/// not come.
 fn pinned(offer: &mut Offer, kernel: &Kernel, kind: ObjectKind) {
     for (id, paths) in Pins::gather(kernel, kind).all() {
         let about = format!("{} {id}", kind.name());
@@ -149,14 +150,14 @@ fn pinned(offer: &mut Offer, kernel: &Kernel, kind: ObjectKind) {
             .map(|path| Candidate::new(path.0.clone(), about.clone()));
         offer.candidates.extend(paths);
     }
-    offer.names(Names::Files);
+    offer.otherwise = Names::Files;
 }
 
 fn devices(offer: &mut Offer) {
     let Ok(devices) = nix::net::if_::if_nameindex() else {
         return;
     };
-    let names = devices.iter().map(|device| device.name());
+    let names = devices.iter().map(nix::net::if_::Interface::name);
     let names = names.map(|name: &CStr| Candidate::new(name.to_bytes(), ""));
     offer.candidates.extend(names);
 }
@@ -190,7 +191,9 @@ fn tracepoints(offer: &mut Offer, kernel: &Kernel) {
     for category in directories(&top.join("events")) {
         for event in directories(&category.path()) {
             let parts = [category.file_name(), event.file_name()];
-            let word = parts.map(|part| part.into_encoded_bytes()).join(&b'/');
+            let word = parts
+                .map(std::ffi::OsString::into_encoded_bytes)
+                .join(&b'/');
             offer.candidates.push(Candidate::new(word, ""));
         }
     }

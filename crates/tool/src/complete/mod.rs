@@ -57,6 +57,8 @@ enum Names {
 struct Offer {
     candidates: Vec<Candidate>,
     names: Names,
+    /// What may stand there where no candidate begins like the word at the cursor.
+    otherwise: Names,
 }
 
 impl Offer {
@@ -78,6 +80,9 @@ pub fn answer(kernel: &Kernel, words: &[OsString], out: &mut dyn Write) -> io::R
     let mut offer = offer(kernel, before, current);
     let fits = |candidate: &Candidate| candidate.word.starts_with(current.as_bytes());
     offer.candidates.retain(fits);
+    if offer.candidates.is_empty() {
+        offer.names(offer.otherwise);
+    }
     offer.candidates.sort();
     offer.candidates.dedup_by(|a, b| a.word == b.word);
     for Candidate { word, about } in &offer.candidates {
