@@ -1,7 +1,7 @@
 //! The manual: prose of its own beside what is taken from the definitions of the parser.
 //!
 //! Each topic is a file of prose. Its synopsis is the usage of the noun, its options are those
-//! of the command line that the usage names. `help TOPIC` shows a page, [`roff`] makes a page
+//! of the command line that the usage names. `help TOPIC` shows a page, `roff` makes a page
 //! for man(1), and the first sentences of the sections are what shells show beside words.
 
 mod plain;

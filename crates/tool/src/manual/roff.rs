@@ -74,7 +74,9 @@ fn blocks(roff: &mut Roff, blocks: &[Block]) {
                 roff.text(inline(text));
             }
             Block::Example(lines) => {
-                roff.control("PP", []);
+                if index > 0 {
+                    roff.control("PP", []);
+                }
                 roff.control("RS", ["4"]);
                 verbatim(roff, lines.iter().map(String::as_str));
                 roff.control("RE", []);

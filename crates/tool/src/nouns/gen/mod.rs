@@ -23,8 +23,8 @@ Usage: rbpftool gen object OUTPUT_FILE INPUT_FILE [INPUT_FILE...]
        rbpftool gen min_core_btf INPUT OUTPUT OBJECT [OBJECT...]
        rbpftool gen help
 
-       OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} |
-                    {-L|--use-loader} | [ {-S|--sign } {-k} <private_key.pem> {-i} <certificate.x509> ] |
-                    {-m|--mapcompat} | {--lang} <c|rust> }
+       OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-L|--use-loader} |
+                    {-S|--sign} {-k KEY} {-i CERTIFICATE} | {-m|--mapcompat} |
+                    {--lang c|rust} }
 ",
 };
