@@ -59,7 +59,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "dist",
         args: "",
-        help: "one static binary in target/dist, checked for shared libraries",
+        help: "one static binary in target/dist, checked for shared libraries, and packages of it",
         run: dist::task,
     },
     Task {

@@ -1,7 +1,10 @@
-//! `cargo xtask dist`: one static binary.
+//! `cargo xtask dist`: one static binary, and packages of it.
+
+mod archive;
+mod tree;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -9,18 +12,42 @@ use anyhow::{Context as _, Result, bail};
 use crate::ctx::Ctx;
 use crate::{elf, run};
 
-/// Builds the binary, checks that it needs no shared library, says its size.
+/// Builds the binary, checks that it needs no shared library, and packs it.
 pub(crate) fn task(ctx: &Ctx, _args: &[String]) -> Result<()> {
     let built = build(ctx)?;
-    let size = fs::metadata(&built)
-        .context("read the size of the binary")?
-        .len();
     println!(
-        "{}: static, no shared libraries, {size} bytes ({:.2} MiB)",
+        "{}: static, no shared libraries, {}",
         built.display(),
-        size as f64 / 1_048_576.0
+        size(&built)?
     );
+    for made in pack(ctx, &built)? {
+        println!("{}: {}", made.display(), size(&made)?);
+    }
     Ok(())
+}
+
+fn size(path: &Path) -> Result<String> {
+    let found = fs::metadata(path).with_context(|| format!("look at {}", path.display()))?;
+    let size = found.len();
+    Ok(format!(
+        "{size} bytes ({:.2} MiB)",
+        size as f64 / 1_048_576.0
+    ))
+}
+
+/// A tarball, a Debian package where there is the tool for it, and their sums.
+fn pack(ctx: &Ctx, tool: &Path) -> Result<Vec<PathBuf>> {
+    let dist = ctx.target.join("dist");
+    let release = archive::Release::of(ctx)?;
+    let files = tree::files(ctx, tool)?;
+    let mut made = vec![release.tarball(&files, &dist)?];
+    if run::on_path("dpkg-deb") {
+        made.push(release.package(&files, &dist)?);
+    } else {
+        println!("no Debian package: there is no dpkg-deb here");
+    }
+    archive::sums(&made, &dist)?;
+    Ok(made)
 }
 
 /// What makes a binary static.
