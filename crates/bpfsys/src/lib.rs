@@ -48,3 +48,8 @@ pub use log::{Diagnosis, VerifierLog};
 pub use sys::kernel_btf::KernelBtf;
 pub use uapi::enums::{AttachType, Cmd, LinkType, MapType, ProgType};
 pub use version::KernelVersion;
+
+/// The example of the README is compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -89,3 +89,8 @@ pub use crate::raw::kind::Kind;
 pub use crate::raw::strings::{escape, escape_into};
 pub use crate::types::{Type, encoding};
 pub use crate::walk::FlatMember;
+
+/// The example of the README is compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

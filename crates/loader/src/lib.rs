@@ -105,3 +105,8 @@ pub use facade::open;
 #[cfg(test)]
 #[allow(dead_code, reason = "shared with the tests of hostile bytes")]
 mod testing;
+
+/// The example of the README is compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
