@@ -15,6 +15,8 @@ mod jited;
 mod loads;
 #[path = "kernel_tool/maps.rs"]
 mod maps;
+#[path = "kernel_tool/people.rs"]
+mod people;
 #[path = "kernel_tool/progs.rs"]
 mod progs;
 #[path = "kernel_tool/readme.rs"]
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     maps::add(&mut suite, &place);
     progs::add(&mut suite, &place);
     jited::add(&mut suite, &place);
+    people::add(&mut suite, &place);
     conduct::add(&mut suite, &place);
     loads::add(&mut suite, &place);
     consume::add(&mut suite, &place);

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use crate::failure::{EINVAL_STATUS, Failure, Result};
 use crate::grammar::nearest;
 use crate::render::Format;
+use crate::render::paint::When;
+use crate::words::shown;
 
 /// The command line, split.
 #[derive(Debug, Default)]
@@ -41,6 +43,10 @@ pub struct Options {
     pub use_loader: bool,
     /// `-S` with `-k` and `-i`: that program is signed.
     pub signing: Option<Signing>,
+    /// `--human`: sizes are rounded.
+    pub human: bool,
+    /// `--color WHEN`.
+    pub color: When,
     /// `--lang LANGUAGE`: what `gen skeleton` writes.
     pub lang: Option<OsString>,
 }
@@ -56,6 +62,12 @@ pub struct Signing {
 
 /// Stands for `--lang`, which has no short form.
 const LANG: char = '\0';
+/// Stands for `--format`.
+const FORMAT: char = '\x01';
+/// Stands for `--human`.
+const HUMAN: char = '\x02';
+/// Stands for `--color`.
+const COLOR: char = '\x03';
 
 /// An option as it may be typed.
 #[derive(Debug)]
@@ -111,7 +123,7 @@ impl Known {
 }
 
 /// Every option.
-pub const OPTIONS: [Known; 14] = [
+pub const OPTIONS: [Known; 17] = [
     Known::new('j', "json", "JSON on one line"),
     Known::new('p', "pretty", "JSON, indented"),
     Known::new('f', "bpffs", "show where objects are pinned"),
@@ -132,6 +144,14 @@ pub const OPTIONS: [Known; 14] = [
         .with("CERTIFICATE"),
     Known::new('B', "base-btf", "the BTF that split BTF builds on").with("FILE"),
     Known::new(LANG, "lang", "what a skeleton is written in").with("LANGUAGE"),
+    Known::new(
+        FORMAT,
+        "format",
+        "table, text, json, pretty, or jsonl: a document a line",
+    )
+    .with("FORMAT"),
+    Known::new(HUMAN, "human", "round sizes, in text and tables"),
+    Known::new(COLOR, "color", "auto (on terminals), always or never").with("WHEN"),
     Known::new('V', "version", "what this is"),
     Known::new('h', "help", "how it is called"),
 ];
@@ -150,6 +170,7 @@ fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
     let mut parser = lexopt::Parser::from_args(args);
     let mut sign = false;
     let (mut key, mut certificate) = (None, None);
+    let mut format = None;
     loop {
         // no option is a digit: a number below zero is a word, as in `priority -9`
         if let Some(mut raw) = parser.try_raw_args()
@@ -184,14 +205,50 @@ fn fill(line: &mut CommandLine, args: &[OsString]) -> Result<()> {
             'L' => options.use_loader = true,
             'S' => sign = true,
             'k' => key = Some(parser.value().map_err(wrong)?.into()),
+            HUMAN => options.human = true,
+            FORMAT => format = Some(format_of(&parser.value().map_err(wrong)?)?),
+            COLOR => options.color = color_of(&parser.value().map_err(wrong)?)?,
             LANG => options.lang = Some(parser.value().map_err(wrong)?),
             'i' => certificate = Some(parser.value().map_err(wrong)?.into()),
             other => return Err(unknown(&format!("-{other}"))),
         }
     }
+    // it says more than -j and -p, so these do not count beside it
+    if let Some(format) = format {
+        line.options.format = format;
+    }
     line.options.use_loader |= sign;
     line.options.signing = signing(sign, key, certificate)?;
     Ok(())
+}
+
+/// Reads the argument of `--format`.
+fn format_of(word: &OsStr) -> Result<Format> {
+    Ok(match word.to_str() {
+        Some("text") => Format::Text,
+        Some("table") => Format::Table,
+        Some("json") => Format::Json,
+        Some("pretty") => Format::Pretty,
+        Some("jsonl") => Format::Lines,
+        _ => {
+            let message = format_args!(
+                "'{}' is no format: 'table', 'text', 'json', 'pretty' or 'jsonl' is expected",
+                shown(word)
+            );
+            return Err(Failure::new(message).with_status(EINVAL_STATUS));
+        }
+    })
+}
+
+/// Reads the argument of `--color`.
+fn color_of(word: &OsStr) -> Result<When> {
+    When::of(word).ok_or_else(|| {
+        let message = format_args!(
+            "--color takes 'auto', 'always' or 'never', not '{}'",
+            shown(word)
+        );
+        Failure::new(message).with_status(EINVAL_STATUS)
+    })
 }
 
 /// Whether a word is a number below zero.
@@ -220,11 +277,23 @@ fn long_option(name: &str) -> Result<char> {
         let all = OPTIONS.iter();
         all.filter_map(|known| Some((known.long?, known.short)))
     };
-    let mut candidates = long().filter(|(long, _)| long.starts_with(name));
+    // the options without a short form are our own: they must not make others ambiguous
+    let only = |own: bool| {
+        let fits = |(long, short): &(&str, char)| {
+            long.starts_with(name) && own != short.is_ascii_alphabetic()
+        };
+        let mut fitting = long().filter(fits);
+        fitting.next().filter(|_| fitting.next().is_none())
+    };
     let exact = long().find(|(long, _)| *long == name);
-    match (exact, candidates.next(), candidates.next()) {
-        (Some((_, short)), ..) | (None, Some((_, short)), None) => Ok(short),
-        _ => {
+    let is_of_others =
+        || long().any(|(long, short)| long.starts_with(name) && short.is_ascii_alphabetic());
+    match exact
+        .or_else(|| only(false))
+        .or_else(|| only(true).filter(|_| !is_of_others()))
+    {
+        Some((_, short)) => Ok(short),
+        None => {
             let failure = unknown(&format!("--{name}"));
             let near = nearest(name.as_ref(), long().map(|(long, _)| long));
             Err(match near {
@@ -282,6 +351,30 @@ mod tests {
         // "--" ends the options; an abbreviation must be unambiguous
         assert_eq!(split(&["--", "-j"]).0.words, ["-j"]);
         assert!(split(&["--b"]).1.is_err());
+    }
+
+    #[test]
+    fn own_options_do_not_make_others_ambiguous() {
+        assert!(split(&["--h"]).0.options.help);
+        assert!(split(&["--hu"]).0.options.human);
+        assert_eq!(split(&["--fo", "jsonl"]).0.options.format, Format::Lines);
+        // as before there were any of our own
+        assert!(split(&["--b", "x"]).1.is_err());
+    }
+
+    #[test]
+    fn a_format_says_more_than_j_and_p() {
+        assert_eq!(
+            split(&["-p", "--format", "json"]).0.options.format,
+            Format::Json
+        );
+        assert_eq!(
+            split(&["--format=table", "-j"]).0.options.format,
+            Format::Table
+        );
+        let (line, result) = split(&["-j", "--format", "x"]);
+        assert_eq!(line.options.format, Format::Json);
+        assert!(result.is_err());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use crate::cli::Options;
 use crate::failure::{Failure, Result};
 use crate::kernel::Kernel;
-use crate::render::Output;
 use crate::render::tree::Style;
+use crate::render::{Output, table};
 use crate::words::{Words, shown};
 
 /// What every command works with.
@@ -76,18 +76,29 @@ pub struct Noun {
 }
 
 impl Noun {
+    /// Lists of objects may be tables.
+    fn lay_out(&self, context: &mut Context<'_, '_>, command: &Command) {
+        let is_list = ["show", "list", "tree"].contains(&command.name);
+        let columns = is_list.then(|| table::columns(self.name)).flatten();
+        context.output.set_columns(columns);
+    }
+
     /// Runs the command that the first word names; without a word, the first command.
     pub fn run(&'static self, context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result<()> {
         context.noun = Some(self);
         let Some(word) = words.peek() else {
-            return match self.commands.first() {
-                Some(command) => (command.run)(context, words),
-                None => words.end(),
+            let Some(command) = self.commands.first() else {
+                return words.end();
             };
+            self.lay_out(context, command);
+            return (command.run)(context, words);
         };
         let mut commands = self.commands.iter();
         match commands.find(|command| words.accept(command.name)) {
-            Some(command) => (command.run)(context, words),
+            Some(command) => {
+                self.lay_out(context, command);
+                (command.run)(context, words)
+            }
             None => Err(Failure::usage(format_args!(
                 "unknown command '{} {}'",
                 self.name,

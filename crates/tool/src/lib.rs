@@ -35,11 +35,27 @@ use std::io::Write;
 use command::{Context, Noun};
 use failure::{Failure, Result};
 use kernel::Kernel;
-use render::Output;
+use render::jsonl::JsonLines;
+use render::paint::{Headers, JsonKeys};
+use render::{Format, Look, Output};
 use words::{Words, shown};
 
+/// Which of the outputs are terminals.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terminals {
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+}
+
 /// Runs one command line, the program's name included; the exit status comes back.
-pub fn run<W: Write>(args: &[OsString], mut stdout: W, stderr: &mut dyn Write) -> u8 {
+pub fn run<W: Write>(
+    args: &[OsString],
+    mut stdout: W,
+    stderr: &mut dyn Write,
+    terminals: Terminals,
+) -> u8 {
     let args = args.get(1..).unwrap_or_default();
     if let Some((first, rest)) = args.split_first()
         && let Some(status) = asked_by_scripts(first, rest, &mut stdout)
@@ -48,7 +64,16 @@ pub fn run<W: Write>(args: &[OsString], mut stdout: W, stderr: &mut dyn Write) -
     }
     let (line, parsed) = cli::parse(args);
     let kernel = Kernel::default();
-    let mut output = Output::new(line.options.format, stdout, stderr);
+    let options = &line.options;
+    let look = Look {
+        human: options.human,
+        paint: options.color.applies(terminals.stdout),
+        paint_errors: options.color.applies(terminals.stderr),
+        progress: terminals.stderr,
+        answer_is_seen: terminals.stdout,
+    };
+    let out = outlet(options.format, look.paint, stdout);
+    let mut output = Output::new(options.format, out, stderr).with_look(look);
     let mut context = Context {
         kernel: &kernel,
         options: &line.options,
@@ -78,6 +103,17 @@ pub fn run<W: Write>(args: &[OsString], mut stdout: W, stderr: &mut dyn Write) -
             }
             status.max(failure.status())
         }
+    }
+}
+
+/// What stands between the answer and standard output.
+fn outlet<'w>(format: Format, paint: bool, stdout: impl Write + 'w) -> Box<dyn Write + 'w> {
+    match (format, paint) {
+        (Format::Lines, true) => Box::new(JsonLines::new(JsonKeys::new(stdout))),
+        (Format::Lines, false) => Box::new(JsonLines::new(stdout)),
+        (Format::Json | Format::Pretty, true) => Box::new(JsonKeys::new(stdout)),
+        (Format::Text, true) => Box::new(Headers::new(stdout)),
+        _ => Box::new(stdout),
     }
 }
 

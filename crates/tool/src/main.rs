@@ -2,13 +2,19 @@
 //! exit status.
 
 use std::fs::File;
-use std::io::{Write, stderr, stdout};
+use std::io::{IsTerminal as _, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
+use rbpftool::Terminals;
+
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
-    let status = rbpftool::run(&args, output(), &mut stderr());
+    let terminals = Terminals {
+        stdout: stdout().is_terminal(),
+        stderr: stderr().is_terminal(),
+    };
+    let status = rbpftool::run(&args, output(), &mut stderr(), terminals);
     ExitCode::from(status)
 }
 

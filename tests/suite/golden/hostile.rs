@@ -92,7 +92,12 @@ fn run<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Answer {
     let mut args = vec![OsString::from("rbpftool")];
     args.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let status = rbpftool::run(&args, &mut stdout, &mut stderr);
+    let status = rbpftool::run(
+        &args,
+        &mut stdout,
+        &mut stderr,
+        rbpftool::Terminals::default(),
+    );
     Answer {
         status,
         stdout,

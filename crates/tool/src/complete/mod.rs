@@ -111,6 +111,14 @@ fn offer(kernel: &Kernel, before: &[OsString], current: &OsStr) -> Offer {
             offer.words(["c", "rust"]);
             return offer;
         }
+        Line::Argument("FORMAT") => {
+            offer.words(["table", "text", "json", "pretty", "jsonl"]);
+            return offer;
+        }
+        Line::Argument("WHEN") => {
+            offer.words(["auto", "always", "never"]);
+            return offer;
+        }
         Line::Argument(_) => {
             offer.names(Names::Files);
             return offer;

@@ -21,7 +21,9 @@ Usage: rbpftool [OPTIONS] OBJECT { COMMAND | help }
        OBJECT := { prog | map | link | cgroup | perf | net | feature | btf | gen | struct_ops |
                    iter | token }
        OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} |
-                    {-B|--base-btf FILE} | {-V|--version} | {-h|--help} }
+                    {-B|--base-btf FILE} | {-V|--version} | {-h|--help} | {--human} |
+                    {--format table|text|json|pretty|jsonl} |
+                    {--color auto|always|never} }
 ";
 
 /// `help`, whose usage goes to standard error, and `help TOPIC`, which was asked for.

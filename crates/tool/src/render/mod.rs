@@ -7,8 +7,14 @@
 pub mod escape;
 pub mod hexdump;
 pub mod json;
+pub mod jsonl;
 pub mod lines;
+pub mod paint;
+pub mod progress;
 pub mod sink;
+pub mod size;
+pub mod table;
+pub mod time;
 pub mod tree;
 
 use std::io::{self, Write};
@@ -17,7 +23,9 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Result};
 use json::Json;
+use progress::Progress;
 use sink::Sink;
+use table::Column;
 
 /// The form of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,8 +33,12 @@ pub enum Format {
     /// For people.
     #[default]
     Text,
+    /// For people: lists as tables, everything else as text.
+    Table,
     /// One JSON document on one line.
     Json,
+    /// A JSON document on a line for each element of a list.
+    Lines,
     /// The same, indented as bpftool does.
     Pretty,
 }
@@ -43,6 +55,23 @@ pub struct Output<'w> {
     json: Json<'w>,
     errors: &'w mut dyn Write,
     values: u64,
+    look: Look,
+    columns: Option<&'static [Column]>,
+}
+
+/// How text looks to people.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Look {
+    /// Sizes are rounded.
+    pub human: bool,
+    /// Standard output is coloured.
+    pub paint: bool,
+    /// Standard error is coloured.
+    pub paint_errors: bool,
+    /// Somebody sees on standard error what goes on.
+    pub progress: bool,
+    /// Somebody sees the answer come.
+    pub answer_is_seen: bool,
 }
 
 impl std::fmt::Debug for Output<'_> {
@@ -60,16 +89,33 @@ impl<'w> Output<'w> {
             format,
             // in text output the document holds bpftool's typed form of map elements, which has
             // the pretty layout
-            json: Json::new(Sink::new(out), format != Format::Json),
+            json: Json::new(
+                Sink::new(out),
+                !matches!(format, Format::Json | Format::Lines),
+            ),
             errors,
             values: 0,
+            look: Look::default(),
+            columns: None,
         }
+    }
+
+    /// The same, for people who want it to look so.
+    #[must_use]
+    pub fn with_look(mut self, look: Look) -> Self {
+        self.look = look;
+        self
+    }
+
+    /// Lists that follow have these columns, where they are tables.
+    pub fn set_columns(&mut self, columns: Option<&'static [Column]>) {
+        self.columns = columns;
     }
 
     /// Whether the answer is to be JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        self.format != Format::Text
+        matches!(self.format, Format::Json | Format::Lines | Format::Pretty)
     }
 
     /// The form asked for.
@@ -82,8 +128,29 @@ impl<'w> Output<'w> {
     pub fn show(&mut self, view: &impl View) -> Result<()> {
         if self.is_json() {
             self.json().value(view)?;
+        } else if let Some(columns) = self.tabular() {
+            self.table(columns, view)?;
         } else {
-            view.text(self.text())?;
+            let human = self.look.human;
+            let out = self.text();
+            size::written(human, || view.text(out))?;
+        }
+        Ok(())
+    }
+
+    /// The columns, if there are to be any.
+    fn tabular(&self) -> Option<&'static [Column]> {
+        self.columns.filter(|_| self.format == Format::Table)
+    }
+
+    fn table(&mut self, columns: &[Column], answer: &(impl Serialize + ?Sized)) -> Result<()> {
+        let answer = serde_json::to_value(answer)
+            .map_err(|error| Failure::because("cannot make a table", error))?;
+        let (head, rows) = size::written(self.look.human, || table::table(columns, &answer));
+        let head = paint::head(&head, self.look.paint);
+        let out = self.text();
+        for line in [&head].into_iter().chain(&rows) {
+            writeln!(out, "{line}")?;
         }
         Ok(())
     }
@@ -92,10 +159,12 @@ impl<'w> Output<'w> {
     pub fn show_all<V: View>(&mut self, views: &[V]) -> Result<()> {
         if self.is_json() {
             self.json().value(&views)?;
+        } else if let Some(columns) = self.tabular() {
+            self.table(columns, views)?;
         } else {
-            for view in views {
-                view.text(self.text())?;
-            }
+            let human = self.look.human;
+            let out = self.text();
+            size::written(human, || views.iter().try_for_each(|view| view.text(out)))?;
         }
         Ok(())
     }
@@ -134,6 +203,25 @@ impl<'w> Output<'w> {
         self.values
     }
 
+    /// Shows what goes on, if it takes long: something that is not the answer.
+    #[must_use]
+    pub fn progress(&self, what: impl Into<String>) -> Progress {
+        if self.look.progress {
+            return Progress::begin(what, "");
+        }
+        Progress::default()
+    }
+
+    /// Shows how much of the answer was written, if that takes long and the answer goes
+    /// elsewhere.
+    #[must_use]
+    pub fn progress_of_answer(&self, what: &str, units: &'static str) -> Progress {
+        if self.look.progress && !self.look.answer_is_seen {
+            return Progress::begin(what, units);
+        }
+        Progress::default()
+    }
+
     /// A remark that is not part of the answer: standard error, in every format, so that
     /// standard output holds the answer and nothing else.
     pub fn remark(&mut self, line: impl std::fmt::Display) {
@@ -168,9 +256,14 @@ impl<'w> Output<'w> {
         }
         // What was shown before the failure comes first.
         self.flush()?;
-        self.remark(format_args!("Error: {message}"));
-        if let Some(hint) = failure.hint() {
-            self.remark(format_args!("Hint: {hint}"));
+        let word = |style, word: &str| match self.look.paint_errors {
+            true => paint::styled(style, word),
+            false => word.to_owned(),
+        };
+        let (error, hint) = (word(paint::ERROR, "Error:"), word(paint::HINT, "Hint:"));
+        self.remark(format_args!("{error} {message}"));
+        if let Some(text) = failure.hint() {
+            self.remark(format_args!("{hint} {text}"));
         }
         if failure.is_usage() {
             self.remark(usage.trim_end());

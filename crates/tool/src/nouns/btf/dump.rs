@@ -29,6 +29,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         let failure = Failure::new(format_args!("invalid root ID: {root}"));
         return Err(failure.with_status(EINVAL_STATUS));
     }
+    let _progress = context.output.progress_of_answer("writing types", "");
     if args.as_c {
         if context.output.is_json() {
             let failure = Failure::new("JSON output for C-syntax dump is not supported");

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::view::BtfView;
 use crate::nouns::holder_line;
 use crate::render::View;
+use crate::render::size::Size;
 
 impl View for BtfView {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -16,7 +17,7 @@ impl View for BtfView {
             Some(name) => write!(out, "name {name}  ")?,
             None => out.write_all(b"name <anon>  ")?,
         }
-        write!(out, "size {}B", self.size)?;
+        write!(out, "size {}", Size(self.size.into()))?;
         for (label, ids) in [("prog_ids", &self.prog_ids), ("map_ids", &self.map_ids)] {
             for (n, id) in ids.iter().enumerate() {
                 if n == 0 {

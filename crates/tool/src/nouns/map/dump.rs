@@ -14,6 +14,7 @@ use super::types::MapTypes;
 use crate::command::Context;
 use crate::failure::{Failure, Result};
 use crate::handle::MapHandle;
+use crate::render::progress::Progress;
 use crate::render::{Output, View};
 use crate::words::Words;
 
@@ -43,9 +44,10 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
         Form::Hex
     };
     let output = &mut *context.output;
+    let progress = output.progress_of_answer("reading the map", "elements");
     if let ([map], [info]) = (maps.as_slice(), infos.as_slice()) {
         let (format, entries) = open(map, info)?;
-        let result = elements(output, &format, entries, form);
+        let result = elements(output, &format, entries, form, &progress);
         if form == Form::Typed {
             output.text().write_all(b"\n")?;
         }
@@ -59,7 +61,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, mut words: Words<'_>) -> Result
     for (n, (map, info)) in maps.iter().zip(&infos).enumerate() {
         begin(output, info, form, n == 0)?;
         let result = match open(map, info) {
-            Ok((format, entries)) => elements(output, &format, entries, form),
+            Ok((format, entries)) => elements(output, &format, entries, form, &progress),
             Err(failure) => no_elements(output, failure, form),
         };
         if form != Form::Hex {
@@ -119,11 +121,13 @@ fn elements(
     format: &ElementFormat,
     entries: Entries<'_>,
     form: Form,
+    progress: &Progress,
 ) -> Result<()> {
     if form == Form::Hex {
         let out = output.text();
         let mut count = 0_u64;
         entries.for_each(|(key, value)| -> Result<()> {
+            progress.step();
             match value {
                 Ok(value) => {
                     format.plain(out.buffer(), key, value);
@@ -141,6 +145,7 @@ fn elements(
     let json = output.json();
     json.begin_array()?;
     let result = entries.for_each(|(key, value)| {
+        progress.step();
         match value {
             Ok(value) if form == Form::Json => format.json(json, key, value)?,
             Ok(value) => format.plain_typed(json, key, value)?,

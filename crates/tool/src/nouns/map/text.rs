@@ -6,6 +6,7 @@ use super::view::{MapHeader, MapView};
 use crate::netdev::DevView;
 use crate::nouns::{begin_header, holder_line, pinned_lines};
 use crate::render::View;
+use crate::render::size::Size;
 
 impl View for MapHeader {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -31,7 +32,7 @@ impl View for MapView {
             self.bytes_key, self.bytes_value, self.max_entries
         )?;
         if let Some(bytes) = self.bytes_memlock {
-            write!(out, "  memlock {bytes}B")?;
+            write!(out, "  memlock {}", Size(bytes))?;
         }
         if self.owner_prog_type.is_some() || self.owner_jited.is_some() {
             out.write_all(b"\n\t")?;

@@ -6,6 +6,8 @@ use super::view::{ProgHeader, ProgView, RunView};
 use crate::nouns::{begin_header, holder_line, pinned_lines};
 use crate::render::View;
 use crate::render::hexdump;
+use crate::render::size::Size;
+use crate::render::time::LocalTime;
 
 impl View for ProgHeader {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -41,13 +43,13 @@ impl View for ProgView {
         if let (Some(loaded_at), Some(uid)) = (self.loaded_at, self.uid) {
             writeln!(out, "\tloaded_at {}  uid {uid}", LocalTime(loaded_at))?;
         }
-        write!(out, "\txlated {}B", self.bytes_xlated)?;
+        write!(out, "\txlated {}", Size(self.bytes_xlated.into()))?;
         match self.bytes_jited {
-            Some(bytes) => write!(out, "  jited {bytes}B")?,
+            Some(bytes) => write!(out, "  jited {}", Size(bytes.into()))?,
             None => out.write_all(b"  not jited")?,
         }
         if let Some(bytes) = self.bytes_memlock {
-            write!(out, "  memlock {bytes}B")?;
+            write!(out, "  memlock {}", Size(bytes))?;
         }
         if self.orphaned {
             out.write_all(b"  orphaned")?;
@@ -85,20 +87,5 @@ impl View for RunView {
             "Return value: {}, duration{average}: {}ns",
             self.retval, self.duration
         )
-    }
-}
-
-/// A time in the local zone, as `date +%FT%T%z` prints it; in seconds where it is out of range.
-struct LocalTime(i64);
-
-impl std::fmt::Display for LocalTime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match jiff::Timestamp::from_second(self.0) {
-            Ok(time) => {
-                let zoned = time.to_zoned(jiff::tz::TimeZone::system());
-                zoned.strftime("%FT%T%z").fmt(f)
-            }
-            Err(_) => self.0.fmt(f),
-        }
     }
 }

@@ -116,7 +116,12 @@ pub fn load(
         let (feature, what) = (downgrade.feature.name(), Escaped(downgrade.what.as_bytes()));
         context.debug(format_args!("the kernel lacks {feature}: {what}"));
     }
-    match plan.load(&options) {
+    let progress = context
+        .output
+        .progress(format!("loading {}", Escaped(object.name.as_bytes())));
+    let loaded = plan.load(&options);
+    drop(progress);
+    match loaded {
         Ok(loaded) => {
             for note in plan.notes.iter().chain(loaded.notes()) {
                 context.debug(format_args!("note: {}", Escaped(note.as_bytes())));
