@@ -1,6 +1,8 @@
 //! The tool on the running kernel, as a person uses it: objects of every kind
 //! made, shown, changed, pinned and found again, in text and JSON.
 
+#[path = "kernel_tool/as_kernel.rs"]
+mod as_kernel;
 #[path = "kernel_tool/conduct.rs"]
 mod conduct;
 #[path = "kernel_tool/consume.rs"]
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     progs::add(&mut suite, &place);
     jited::add(&mut suite, &place);
     people::add(&mut suite, &place);
+    as_kernel::add(&mut suite, &place);
     conduct::add(&mut suite, &place);
     loads::add(&mut suite, &place);
     consume::add(&mut suite, &place);

@@ -36,19 +36,27 @@ Usage: rbpftool feature probe [COMPONENT] [full] [unprivileged] [macros [prefix 
 /// `feature probe [kernel | dev NAME] [full] [unprivileged] [macros [prefix PREFIX]]`
 fn probe(context: &mut Context<'_, '_>, words: Words<'_>) -> Result<()> {
     let args = args::ProbeArgs::parse(words)?;
-    let (view, unknown) = if args.unprivileged {
+    let (mut view, unknown) = if args.unprivileged {
         privilege::without(|| gather::probe(&args))?
     } else {
         privilege::required()?;
         gather::probe(&args)
     };
+    // a program that knows bpftool's keys may want them and no others, as the kernel's own test
+    if !args.full {
+        view.unknown.clear();
+    }
     let output = &mut *context.output;
     match &args.macros {
         Some(prefix) if !output.is_json() => macros::write(&view, prefix, output.text())?,
         _ => output.show(&view)?,
     }
     for remark in unknown {
-        output.news(remark);
+        if context.options.debug {
+            context.debug(remark);
+        } else {
+            context.output.news(remark);
+        }
     }
     Ok(())
 }
