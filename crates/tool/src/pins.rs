@@ -155,9 +155,7 @@ fn check_bpffs(dir: &Path) -> Result<()> {
     Err(Failure::new(format_args!(
         "can't pin BPF object: '{dir}' is not in a bpf file system"
     ))
-    .with_hint(format!(
-        "mount one first, for example: mount -t bpf bpf {dir}"
-    )))
+    .with_hint("such a file system is usually at /sys/fs/bpf (mount -t bpf bpf /sys/fs/bpf)"))
 }
 
 /// The directory that `path` is in: `.` for a name alone.

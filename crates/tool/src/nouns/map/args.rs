@@ -153,7 +153,13 @@ fn bytes(words: &mut Words<'_>, name: &str, count: usize) -> Result<Vec<u8>> {
     while bytes.len() < count
         && let Some(word) = words.peek()
     {
-        bytes.push(byte(word, base)?);
+        let told = |failure: Failure| {
+            failure.with_hint(format!(
+                "{name}s of this map are {count} byte{}, each a word: `1 0x2 017`, or `hex 01 02 0f`",
+                if count == 1 { "" } else { "s" }
+            ))
+        };
+        bytes.push(byte(word, base).map_err(told)?);
         words.take("a byte")?;
     }
     if bytes.len() < count {

@@ -10,6 +10,7 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use crate::command::Context;
 use crate::failure::{Failure, Result};
+use crate::grammar::nearest;
 use crate::handle::MapHandle;
 use crate::hints;
 use crate::pins;
@@ -77,7 +78,17 @@ impl Spec {
             // no prefixes here: a type that is added later must not change their meaning
             let known = word.to_str().and_then(MapType::from_name);
             self.map_type = Some(known.filter(|known| known.0 != 0).ok_or_else(|| {
-                Failure::new(format_args!("unrecognized map type: {}", shown(word)))
+                let message = format_args!("unrecognized map type: {}", shown(word));
+                let known = MapType::ALL.iter().filter(|known| known.0 != 0);
+                let names = known.filter_map(|known| known.name());
+                match nearest(word, names) {
+                    Some(near) => {
+                        Failure::new(message).with_hint(format!("did you mean '{near}'?"))
+                    }
+                    None => Failure::new(message).with_hint(
+                        "`rbpftool feature list_builtins map_types` lists what there is",
+                    ),
+                }
             })?);
         } else if words.accept("name") {
             let name = words.take("a name")?.as_bytes();

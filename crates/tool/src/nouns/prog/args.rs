@@ -6,6 +6,7 @@ use std::path::Path;
 use bpfsys::AttachType;
 
 use crate::failure::{EINVAL_STATUS, Failure, Result};
+use crate::grammar::nearest;
 use crate::words::{Words, is_prefix, shown};
 
 /// The attach types that `prog attach` takes, with their short names.
@@ -46,13 +47,18 @@ pub fn attach_type(words: &mut Words<'_>) -> Result<AttachType> {
         .copied()
         .ok_or_else(|| {
             let known: Vec<_> = ATTACH_TYPES.iter().map(|(full, ..)| *full).collect();
-            Failure::new(format_args!(
+            let failure = Failure::new(format_args!(
                 "invalid attach/detach type '{}': one of {}, or the name of another one is \
                  expected",
                 shown(word),
                 known.join(", ")
             ))
-            .with_status(EINVAL_STATUS)
+            .with_status(EINVAL_STATUS);
+            let all = AttachType::ALL.iter().filter_map(|own| own.name());
+            match nearest(word, all) {
+                Some(near) => failure.with_hint(format!("did you mean '{near}'?")),
+                None => failure,
+            }
         })
 }
 
