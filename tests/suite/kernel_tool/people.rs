@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -180,18 +181,32 @@ fn progress(_: &Private) -> Result<()> {
         .stderr(pty.slave);
     let mut child = cmd.spawn().context("start the tool")?;
     drop(cmd);
-    std::thread::sleep(Duration::from_millis(1700));
+    let (tell, told) = channel();
+    let mut terminal = File::from(pty.master);
+    // ends with an error when nobody writes to it any more
+    let reader = std::thread::spawn(move || {
+        let mut piece = [0; 256];
+        while let Ok(count @ 1..) = terminal.read(&mut piece) {
+            let _sent = tell.send(piece.get(..count).unwrap_or_default().to_vec());
+        }
+    });
+    let mut said = String::new();
+    while !said.contains(" elements, 1 s") {
+        let more = told.recv_timeout(Duration::from_secs(60));
+        let more = more.with_context(|| format!("nothing more is told: {said:?}"))?;
+        said.push_str(&String::from_utf8_lossy(&more));
+    }
     let mut answer = Vec::new();
     let mut out = child.stdout.take().context("no answer")?;
     out.read_to_end(&mut answer)?;
     ensure!(child.wait()?.success());
-    let mut said = Vec::new();
-    let _ended = File::from(pty.master).read_to_end(&mut said);
-    let said = String::from_utf8_lossy(&said);
+    ensure!(reader.join().is_ok());
+    for more in told.try_iter() {
+        said.push_str(&String::from_utf8_lossy(&more));
+    }
     let elements: Value = serde_json::from_slice(&answer)?;
     ensure_eq!(elements.as_array().map(Vec::len), Some(5000));
     ensure!(said.contains("reading the map: "), "{said:?}");
-    ensure!(said.contains(" elements, 1 s"), "{said:?}");
     // the line is gone in the end
     ensure!(said.ends_with("\r\u{1b}[K"), "{said:?}");
     Ok(())
