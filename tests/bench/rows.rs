@@ -34,6 +34,9 @@ pub(crate) fn run(programs: &Programs, private: &Private, filter: &str) -> Resul
         "work", "ours ms", "theirs ms", "ratio", "max", "", "ours MiB", "theirs MiB"
     );
     table.version()?;
+    table.cold_start()?;
+    table.features()?;
+    table.machine_code()?;
     table.listing(private)?;
     table.hash_dump()?;
     table.percpu_dump()?;
@@ -141,6 +144,53 @@ impl Table<'_> {
     fn version(&mut self) -> Result<()> {
         if self.wants("version") {
             self.same("version", &["version"], 1.0 / 2.0)?;
+        }
+        Ok(())
+    }
+
+    /// Every list where there is next to nothing to list: what a person waits for.
+    fn cold_start(&mut self) -> Result<()> {
+        if !self.wants("cold start") {
+            return Ok(());
+        }
+        let nouns = ["prog", "map", "link", "btf", "perf", "net", "struct_ops"];
+        for (n, noun) in nouns.into_iter().enumerate() {
+            let work = format!("{noun} show, cold start");
+            // the reference loads programs for the first four
+            let at_most = if n < 4 { 1.0 / 4.0 } else { 1.0 };
+            self.same(&work, &[noun, "show"], at_most)?;
+        }
+        self.same("cgroup tree, cold start", &["cgroup", "tree"], 1.0)?;
+        Ok(())
+    }
+
+    fn features(&mut self) -> Result<()> {
+        if !self.wants("feature probe") {
+            return Ok(());
+        }
+        self.same("feature probe", &["feature", "probe"], 1.0)?;
+        self.same("feature probe -j", &["-j", "feature", "probe"], 1.0)?;
+        Ok(())
+    }
+
+    /// Beside the reference that was built with a disassembler, if it was.
+    fn machine_code(&mut self) -> Result<()> {
+        if !self.wants("prog dump jited") {
+            return Ok(());
+        }
+        let theirs = self.programs.theirs.with_file_name("bpftool-llvm");
+        if !theirs.is_file() {
+            println!("prog dump jited: no reference with LLVM (cargo xtask oracle --llvm)");
+            return Ok(());
+        }
+        let prog = state::large_prog()?;
+        let id = prog.info()?.id().context("a program without id")?;
+        let id = id.to_string();
+        for flags in [&[][..], &["-j"]] {
+            let args = [flags, &["prog", "dump", "jited", "id", &id]].concat();
+            let work = label("prog dump jited", flags, "96,000 insns");
+            let ours = Job::new(&self.programs.ours, &args);
+            self.pair(&work, &ours, &Job::new(&theirs, &args), 1.0)?;
         }
         Ok(())
     }

@@ -37,6 +37,23 @@ pub(crate) fn hash(len: u32) -> Result<MapFd> {
     Ok(map)
 }
 
+/// A program of nearly 100,000 instructions, which become as many of the machine.
+pub(crate) fn large_prog() -> Result<ProgFd> {
+    let mut text = "r0 = 0\n".to_owned();
+    for n in 0..16_000 {
+        text.push_str(&format!(
+            "r0 += {n}\nr1 = r0\nr1 <<= 3\nr0 ^= r1\nw1 = w0\nr0 |= r1\n"
+        ));
+    }
+    text.push_str("exit");
+    let insns = assemble(&text).context("assemble the large program")?;
+    ProgLoad::new(ProgType::SOCKET_FILTER, &insns)
+        .license("GPL")
+        .name("large")
+        .run()
+        .context("load the large program")
+}
+
 /// A per-CPU hash of `len` elements, u32 to u64.
 pub(crate) fn percpu_hash(len: u32) -> Result<MapFd> {
     let map = MapCreate::new(MapType::PERCPU_HASH, 4, 8, len)
